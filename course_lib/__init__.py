@@ -1,0 +1,45 @@
+"""course_lib: the training core, the data and the widgets of the transfer learning course.
+
+    import course_lib as cl
+    dogs = cl.load_images("dogworld").subset(per_class=20)
+    net = cl.load("pawnet", classes=dogs.classes, weights="animals")
+    for record in cl.fit(net, dogs, cl.feature_extraction()):
+        ...
+    cl.evaluate(net, dogs, "test").accuracy
+
+Names are loaded when they are first used: importing the package takes no torch.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Augment": "augment",
+    "CourseError": "errors",
+    "Evaluation": "evaluation",
+    "ImageSet": "images",
+    "Stage": "train",
+    "evaluate": "evaluation",
+    "feature_extraction": "recipes",
+    "fine_tune": "recipes",
+    "fit": "train",
+    "from_scratch": "recipes",
+    "load": "models",
+    "load_images": "sources",
+    "model_names": "models",
+    "probe_then_fine_tune": "recipes",
+    "record": "results",
+}
+__all__ = [*_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"course_lib has no name {name!r}; it has {', '.join(_HOME)}.")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

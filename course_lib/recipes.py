@@ -1,0 +1,32 @@
+"""The ways of transferring between networks, each as a list of stages.
+
+    for record in fit(net, dogs, fine_tune(epochs=10, frozen=-3, decay=0.5)): ...
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .train import Stage
+
+
+def from_scratch(epochs: int = 30, lr: float = 3e-3, **options: Any) -> list[Stage]:
+    """Train every block at one rate: the baseline, for a network with random weights. `options` go to `Stage`."""
+    return [Stage(frozen=0, epochs=epochs, lr=lr, name="from scratch", **options)]
+
+
+def feature_extraction(epochs: int = 20, lr: float = 3e-3, **options: Any) -> list[Stage]:
+    """Train a new head on a frozen body."""
+    return [Stage(frozen=-1, epochs=epochs, lr=lr, name="feature extraction", **options)]
+
+
+def fine_tune(epochs: int = 10, frozen: int = 0, lr: float = 1e-3, decay: float = 0.7, **options: Any) -> list[Stage]:
+    """Train all blocks from `frozen` on, the lower ones slower by `decay` a block (Howard and Ruder 2018)."""
+    return [Stage(frozen=frozen, epochs=epochs, lr=lr, decay=decay, name="fine-tuning", **options)]
+
+
+def probe_then_fine_tune(
+    epochs: int = 10, frozen: int = 0, lr: float = 1e-3, decay: float = 0.7, probe_epochs: int = 20, **options: Any
+) -> list[Stage]:
+    """First the head alone, then the blocks from `frozen` on, so that a random head does not shake the body (Kumar et al. 2022)."""
+    return [*feature_extraction(probe_epochs), *fine_tune(epochs, frozen, lr, decay, **options)]
