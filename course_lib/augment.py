@@ -65,7 +65,10 @@ class Augment:
         zoom = 1 / (1 + self.scale * scale)
         radians = angle * self.rotate * math.pi / 180
         cos, sin = torch.cos(radians) * zoom, torch.sin(radians) * zoom
-        rows = [torch.stack([mirror * cos, -sin, 2 * self.shift * dx], 1), torch.stack([mirror * sin, cos, 2 * self.shift * dy], 1)]
+        rows = [
+            torch.stack([mirror * cos, -sin, 2 * self.shift * dx], 1),
+            torch.stack([mirror * sin, cos, 2 * self.shift * dy], 1),
+        ]
         grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)  # N,2,3 -> N,H,W,2
         x = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
         gain = (1 + self.brightness * brightness).view(-1, 1, 1, 1)

@@ -58,7 +58,11 @@ def head_path(model: nn.Module) -> str:
         inside = [module for module in last.modules() if not list(module.children()) and _holds_matrix(module)]
         return next(path for path, module in model.named_modules() if module is inside[-1])
     last = [node.target for node in _trace(model).nodes if node.op == "call_module" and _has_matrix(model, node)][-1]
-    leaves = [(path, m) for path, m in model.get_submodule(last).named_modules() if not list(m.children()) and _holds_matrix(m)]
+    leaves = [
+        (path, m)
+        for path, m in model.get_submodule(last).named_modules()
+        if not list(m.children()) and _holds_matrix(m)
+    ]
     return ".".join(filter(None, (last, leaves[-1][0])))
 
 
@@ -119,7 +123,9 @@ def _trace(model: nn.Module) -> fx.Graph:
         for module in training:
             module.training = True
     for node in graph.nodes:
-        is_random = node.op == "call_function" and ("training" in node.kwargs or node.target in (F.dropout, torch.dropout))
+        is_random = node.op == "call_function" and (
+            "training" in node.kwargs or node.target in (F.dropout, torch.dropout)
+        )
         if is_random:
             raise CourseError(
                 f"{type(model).__name__} calls `{node.name}` as a function with a fixed training flag, which cannot be "
@@ -153,9 +159,7 @@ def _cut(model: nn.Module, graph: fx.Graph) -> list[Block]:
     parts = [nodes[start : end + 1] for start, end in zip(starts, ends, strict=True)]
     names = _names(model, parts)
     entries = [_placeholder(nodes[0]), *(part[-1] for part in parts[:-1])]
-    return [
-        Block(name, _module(model, part, entry)) for name, part, entry in zip(names, parts, entries, strict=True)
-    ]
+    return [Block(name, _module(model, part, entry)) for name, part, entry in zip(names, parts, entries, strict=True)]
 
 
 def _seams(nodes: list[fx.Node]) -> set[int]:
@@ -237,7 +241,9 @@ def _check_partition(model: nn.Module, blocks: list[Block]) -> None:
                 )
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         if id(tensor) not in owner:
-            raise CourseError(f"{name} of {type(model).__name__} is used by no block (an auxiliary head?): remove it first. {ADVICE}")
+            raise CourseError(
+                f"{name} of {type(model).__name__} is used by no block (an auxiliary head?): remove it first. {ADVICE}"
+            )
 
 
 def _check_chain(model: nn.Module, blocks: list[Block], example: torch.Tensor) -> None:

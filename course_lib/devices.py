@@ -1,6 +1,6 @@
 """Where the numbers are worked out: cuda, mps or cpu, and in which precision.
 
-    device = choose_device()            # or choose_device("cpu")
+device = choose_device()            # or choose_device("cpu")
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise CourseError(f"Device {name!r} was asked for and is not at hand; use 'cpu', or None to let the course choose.") from error
+        raise CourseError(
+            f"Device {name!r} was asked for and is not at hand; use 'cpu', or None to let the course choose."
+        ) from error
     return device
 
 

@@ -1,7 +1,7 @@
 """How good a network is on a split, image by image.
 
-    result = evaluate(net, dogs, "test")
-    f"{result.accuracy:.1%}", result.confusion, result.worst(6)
+result = evaluate(net, dogs, "test")
+f"{result.accuracy:.1%}", result.confusion, result.worst(6)
 """
 
 from __future__ import annotations

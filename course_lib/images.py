@@ -59,15 +59,21 @@ class ImageSet:
                 f"{tuple(self.images.shape)}. Convert them with (x * 255).to(torch.uint8)."
             )
         if self.labels.shape != (count,) or self.labels.dtype != torch.int64:
-            raise CourseError(f"An ImageSet of {count} images takes {count} int64 labels; received {tuple(self.labels.shape)}.")
+            raise CourseError(
+                f"An ImageSet of {count} images takes {count} int64 labels; received {tuple(self.labels.shape)}."
+            )
         if count and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
-            raise CourseError(f"Labels must lie between 0 and {len(self.classes) - 1} (there are {len(self.classes)} classes).")
+            raise CourseError(
+                f"Labels must lie between 0 and {len(self.classes) - 1} (there are {len(self.classes)} classes)."
+            )
         unknown = set(self.splits) - set(SPLITS)
         if unknown:
             raise CourseError(f"Splits are named {', '.join(SPLITS)}; received {', '.join(sorted(unknown))}.")
         rows = torch.cat([torch.as_tensor(rows) for rows in self.splits.values()])
         if len(rows.unique()) != len(rows):
-            raise CourseError("A row stands in two splits, or twice in one: a test on images that were trained on says nothing.")
+            raise CourseError(
+                "A row stands in two splits, or twice in one: a test on images that were trained on says nothing."
+            )
         if not self.checksum:
             object.__setattr__(self, "checksum", checksum(self.images))
 
@@ -142,7 +148,9 @@ def stratified_splits(labels: Sequence[int], shares: Mapping[str, float], seed: 
     for label in labels_t.unique().tolist():
         rows = (labels_t == label).nonzero().flatten()
         if len(rows) < len(shares):
-            raise CourseError(f"Class {label} has {len(rows)} images; {len(shares)} splits need at least {len(shares)}.")
+            raise CourseError(
+                f"Class {label} has {len(rows)} images; {len(shares)} splits need at least {len(shares)}."
+            )
         rows = rows[torch.randperm(len(rows), generator=generator)]
         spare = len(rows) - len(shares)
         start = 0

@@ -1,6 +1,6 @@
 """How sure a measured accuracy is: 95 % intervals, over test images and over seeds.
 
-    low, high = accuracy_interval([0.82, 0.84, 0.83], test_images=500)
+low, high = accuracy_interval([0.82, 0.84, 0.83], test_images=500)
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One door to every network: the course's own PawNet and torchvision's classifiers, with or without weights.
 
-    net = load("pawnet", classes=dogs.classes, weights="animals")
-    net = load("mobilenet_v2", classes=dogs.classes, weights="path/to/mobilenet_v2.safetensors")
-    net = load("resnet18", classes=dogs.classes, weights="DEFAULT")      # torchvision's own, from the network
+net = load("pawnet", classes=dogs.classes, weights="animals")
+net = load("mobilenet_v2", classes=dogs.classes, weights="path/to/mobilenet_v2.safetensors")
+net = load("resnet18", classes=dogs.classes, weights="DEFAULT")      # torchvision's own, from the network
 """
 
 from __future__ import annotations
@@ -44,8 +44,14 @@ def load(name: str, classes: Sequence[str] | None = None, weights: str | Path | 
     Raises `CourseError` for an unknown name, and for weights that do not fit.
     """
     if name not in model_names():
-        close = [other for other in model_names() if other.split("_")[0][:4] == name[:4]] or ["pawnet", "resnet18", "mobilenet_v2"]
-        raise CourseError(f"There is no model named {name!r}; near to it are {', '.join(close[:8])}. `model_names()` lists all.")
+        close = [other for other in model_names() if other.split("_")[0][:4] == name[:4]] or [
+            "pawnet",
+            "resnet18",
+            "mobilenet_v2",
+        ]
+        raise CourseError(
+            f"There is no model named {name!r}; near to it are {', '.join(close[:8])}. `model_names()` lists all."
+        )
     found = _find_weights(name, weights)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -58,7 +64,9 @@ def load(name: str, classes: Sequence[str] | None = None, weights: str | Path | 
             names = source_classes
         else:
             width = model.get_submodule(head_path(model)).weight.shape[0]
-            what = f"weights from {found.origin} (a head of {width} classes without names)" if found else "random weights"
+            what = (
+                f"weights from {found.origin} (a head of {width} classes without names)" if found else "random weights"
+            )
             raise CourseError(f"{name} with {what} needs `classes`, the names for a new head; received None.")
     own = name == "pawnet"
     size = SIZE if own else getattr(model, "image_size", None)
@@ -161,7 +169,9 @@ def _replace_head(model: nn.Module, classes: int) -> None:
     elif isinstance(old, nn.Conv2d):
         new = nn.Conv2d(old.in_channels, classes, old.kernel_size, old.stride, old.padding, bias=old.bias is not None)
     else:
-        raise CourseError(f"The head at {path} is a {type(old).__name__}; the course replaces nn.Linear and nn.Conv2d heads.")
+        raise CourseError(
+            f"The head at {path} is a {type(old).__name__}; the course replaces nn.Linear and nn.Conv2d heads."
+        )
     parent, _, child = path.rpartition(".")
     setattr(model.get_submodule(parent), child, new)
 

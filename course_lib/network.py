@@ -1,8 +1,8 @@
 """Network: a model, its blocks, its classes and the preparation that its weights expect.
 
-    net = load("pawnet", classes=("corgi", "husky"), weights="animals")
-    net.table()                         # block, output shape, parameters, share of the FLOPs
-    scores = net(images)                # uint8 N,3,H,W -> float N,classes
+net = load("pawnet", classes=("corgi", "husky"), weights="animals")
+net.table()                         # block, output shape, parameters, share of the FLOPs
+scores = net(images)                # uint8 N,3,H,W -> float N,classes
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ class Network:
         """
         return _Mode(self, self.cut(frozen), norm)
 
-    def parameter_groups(self, frozen: int, lr: float, decay: float = 1.0, weight_decay: float = 0.0) -> list[dict[str, Any]]:
+    def parameter_groups(
+        self, frozen: int, lr: float, decay: float = 1.0, weight_decay: float = 0.0
+    ) -> list[dict[str, Any]]:
         """Groups for an optimizer: all parameters of the trained blocks and no other.
 
         Arguments:
@@ -152,7 +154,9 @@ class Network:
                 with FlopCounterMode(display=False) as counter:
                     x = block(x)
                 flops.append(counter.get_total_flops())
-                rows.append([i, block.name, " x ".join(map(str, x.shape[1:])), sum(p.numel() for p in block.parameters())])
+                rows.append(
+                    [i, block.name, " x ".join(map(str, x.shape[1:])), sum(p.numel() for p in block.parameters())]
+                )
         total = max(sum(flops), 1)
         rows = [[*row, f"{100 * f / total:.1f} %"] for row, f in zip(rows, flops, strict=True)]
         caption = f"{self.name} at {size} px: {total / 1e9:.2f} GFLOPs an image; {self.origin}"
@@ -169,19 +173,24 @@ class Network:
         """A network of its own with equal weights."""
         return copy.deepcopy(self)
 
-    def save(self, path: str | Path, card: dict[str, Any] | None = None) -> Path:
+    def save(self, path: str | Path, card: dict[str, Any] | None = None, dtype: torch.dtype | None = None) -> Path:
         """Write the weights as safetensors with a JSON card inside: architecture, classes, size, normalisation.
 
         Arguments:
             path: file to write, ending in .safetensors; an older file is replaced when the new one is complete.
             card: further facts, such as the data and the accuracy.
+            dtype: of the floating-point weights in the file, such as torch.float16; None keeps them as they are.
         """
         path = Path(path)
         if path.suffix != ".safetensors":
-            raise CourseError(f"A network is saved as .safetensors; received {path.name}. Rename it to {path.stem}.safetensors.")
+            raise CourseError(
+                f"A network is saved as .safetensors; received {path.name}. Rename it to {path.stem}.safetensors."
+            )
         facts = {**(card or {}), "model": self.name, "classes": list(self.classes), "size": self.size}
         facts |= {"mean": self.mean, "std": self.std, "origin": self.origin}
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        if dtype is not None:
+            state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
         with atomic(path) as file:
             file.write(safetensors.torch.save(state, metadata={"card": json.dumps(facts)}))
         return path
@@ -192,7 +201,9 @@ class _Mode:
 
     def __init__(self, net: Network, cut: int, norm: str) -> None:
         if norm not in ("train", "eval"):
-            raise CourseError(f"norm={norm!r} is not known; use 'train' (BatchNorm follows the batch) or 'eval' (it stays as it is).")
+            raise CourseError(
+                f"norm={norm!r} is not known; use 'train' (BatchNorm follows the batch) or 'eval' (it stays as it is)."
+            )
         self.net, self.cut, self.norm = net, cut, norm
 
     def __enter__(self) -> Network:

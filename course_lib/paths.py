@@ -1,7 +1,7 @@
 """Where the course keeps things, and how it writes them: under a temporary name, then renamed.
 
-    with atomic(features_dir() / "a.npz") as file:
-        numpy.savez(file, x=x)          # a kill or a full disk leaves no half-written a.npz
+with atomic(features_dir() / "a.npz") as file:
+    numpy.savez(file, x=x)          # a kill or a full disk leaves no half-written a.npz
 """
 
 from __future__ import annotations
@@ -56,9 +56,13 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 def _explain(error: OSError, path: Path) -> str:
-    where = "Set the environment variable COURSE_CACHE to a folder on another disk, or " if _in_cache(path) else "Please "
+    where = (
+        "Set the environment variable COURSE_CACHE to a folder on another disk, or " if _in_cache(path) else "Please "
+    )
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"No room left to write {path} ({error.strerror}); nothing half-written was kept. {where}free some space."
+        return (
+            f"No room left to write {path} ({error.strerror}); nothing half-written was kept. {where}free some space."
+        )
     return f"Could not write {path} ({error.strerror}). {where}make this folder writable."
 
 

@@ -1,6 +1,6 @@
 """The ways of transferring between networks, each as a list of stages.
 
-    for record in fit(net, dogs, fine_tune(epochs=10, frozen=-3, decay=0.5)): ...
+for record in fit(net, dogs, fine_tune(epochs=10, frozen=-3, decay=0.5)): ...
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A small table that shows itself: as text in a terminal, as HTML in a notebook.
 
-    Table(("block", "parameters"), [("stem", 648)], caption="PawNet")
+Table(("block", "parameters"), [("stem", 648)], caption="PawNet")
 """
 
 from __future__ import annotations
@@ -40,10 +40,16 @@ class Table:
         return "\n".join(line.rstrip() for line in [*([self.caption] if self.caption else []), *lines])
 
     def _repr_html_(self) -> str:
-        style = ["text-align:right" if _is_numeric(self.rows, i) else "text-align:left" for i in range(len(self.columns))]
-        head = "".join(f'<th scope="col" style="{s}">{html.escape(c)}</th>' for c, s in zip(self.columns, style, strict=True))
+        style = [
+            "text-align:right" if _is_numeric(self.rows, i) else "text-align:left" for i in range(len(self.columns))
+        ]
+        head = "".join(
+            f'<th scope="col" style="{s}">{html.escape(c)}</th>' for c, s in zip(self.columns, style, strict=True)
+        )
         body = "".join(
-            "<tr>" + "".join(f'<td style="{s}">{html.escape(_text(c))}</td>' for c, s in zip(row, style, strict=True)) + "</tr>"
+            "<tr>"
+            + "".join(f'<td style="{s}">{html.escape(_text(c))}</td>' for c, s in zip(row, style, strict=True))
+            + "</tr>"
             for row in self.rows
         )
         caption = f'<caption style="text-align:left">{html.escape(self.caption)}</caption>' if self.caption else ""

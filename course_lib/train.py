@@ -206,7 +206,17 @@ def _run(
                     looked = evaluate(net, images, "val", feed=feeds[0]) if last and due and len(val) else None
                     now = time.perf_counter() - start
                     yield Record(
-                        "train", number, name, step, steps, now, epoch + 1, lr=rates[-1] * factor, val=looked, _loss=loss, _hits=hits
+                        "train",
+                        number,
+                        name,
+                        step,
+                        steps,
+                        now,
+                        epoch + 1,
+                        lr=rates[-1] * factor,
+                        val=looked,
+                        _loss=loss,
+                        _hits=hits,
                     )
 
 
@@ -249,11 +259,15 @@ def _check(net: Network, images: ImageSet, stages: list[Stage], validate_every: 
     if len(images.rows("train")) < 2:
         raise CourseError(f"{images.name} has {len(images.rows('train'))} training images; at least 2 are needed.")
     if not isinstance(validate_every, int) or validate_every < 0:
-        raise CourseError(f"validate_every={validate_every!r} is out of range; it is a whole number of epochs, 0 for the end only.")
+        raise CourseError(
+            f"validate_every={validate_every!r} is out of range; it is a whole number of epochs, 0 for the end only."
+        )
     cuts = [net.cut(stage.frozen) for stage in stages]
     for stage, cut in zip(stages, cuts, strict=True):
         if cut == len(net):
-            raise CourseError(f"frozen={stage.frozen} freezes all {cut} blocks of {net.name}, so nothing would train; use -1 for the head alone.")
+            raise CourseError(
+                f"frozen={stage.frozen} freezes all {cut} blocks of {net.name}, so nothing would train; use -1 for the head alone."
+            )
     return cuts
 
 

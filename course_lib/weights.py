@@ -1,7 +1,7 @@
 """Weights files: read without pickle, checked against their card before use.
 
-    weights = read_shipped("pawnet", "animals")     # SHA-256 compared with the card
-    weights.state["stem.0.weight"]
+weights = read_shipped("pawnet", "animals")     # SHA-256 compared with the card
+weights.state["stem.0.weight"]
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def read_shipped(model: str, name: str) -> Weights:
         card = json.loads(path.with_suffix(".json").read_text())
         expected, classes = card["sha256"], tuple(card["classes"])
     except (OSError, ValueError, KeyError) as error:
-        raise CourseError(f"The card {path.with_suffix('.json')} is missing or damaged; get both files from the course again.") from error
+        raise CourseError(
+            f"The card {path.with_suffix('.json')} is missing or damaged; get both files from the course again."
+        ) from error
     found = sha256(path)
     if found != expected:
         raise CourseError(
@@ -65,12 +67,16 @@ def read_weights(path: Path) -> Weights:
     Raises `CourseError` for a missing or damaged file, and for a pickle with anything else inside: it could run code.
     """
     if not path.is_file():
-        raise CourseError(f"There is no weights file {path}. Check the path; a .safetensors file or a .pth state dict is expected.")
+        raise CourseError(
+            f"There is no weights file {path}. Check the path; a .safetensors file or a .pth state dict is expected."
+        )
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     if path.suffix in (".pth", ".pt"):
         return Weights(_read_state_dict(path), (), path.name)
-    raise CourseError(f"{path} ends in {path.suffix or 'nothing'}; weights are read from .safetensors, or from .pth state dicts.")
+    raise CourseError(
+        f"{path} ends in {path.suffix or 'nothing'}; weights are read from .safetensors, or from .pth state dicts."
+    )
 
 
 def _read_safetensors(path: Path) -> Weights:
@@ -95,7 +101,9 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise CourseError(f"{path} holds {type(state).__name__} and not a state dict of tensors. Save `model.state_dict()`.")
+        raise CourseError(
+            f"{path} holds {type(state).__name__} and not a state dict of tensors. Save `model.state_dict()`."
+        )
     return state
 
 
