@@ -31,6 +31,7 @@ _HOME = {
     "model_names": "models",
     "probe_then_fine_tune": "recipes",
     "record": "results",
+    "wilson": "intervals",
 }
 __all__ = [*_HOME]
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from torch import fx, nn
@@ -112,16 +113,16 @@ def _is_unit(module: nn.Module) -> bool:
 
 
 def _trace(model: nn.Module) -> fx.Graph:
-    # The trace only reads Python's control flow: eval mode takes the path that every image takes when it is classified.
-    training = [module for module in model.modules() if module.training]
-    model.eval()
+    # The trace takes one path through Python's control flow, so train and eval mode must take the same one.
+    training = [(module, module.training) for module in model.modules()]
     try:
-        graph = _Opener().trace(model)
+        in_training = str(_Opener().trace(model.train()))
+        graph = _Opener().trace(model.eval())
     except Exception as error:  # fx raises many kinds, all of them about the model's own forward
         raise CourseError(f"{type(model).__name__} cannot be cut into blocks: {_first_line(error)} {ADVICE}") from error
     finally:
-        for module in training:
-            module.training = True
+        for module, flag in training:
+            module.training = flag
     for node in graph.nodes:
         is_random = node.op == "call_function" and (
             "training" in node.kwargs or node.target in (F.dropout, torch.dropout)
@@ -131,7 +132,12 @@ def _trace(model: nn.Module) -> fx.Graph:
                 f"{type(model).__name__} calls `{node.name}` as a function with a fixed training flag, which cannot be "
                 f"switched between train and eval after tracing. Use the module (nn.Dropout), or: {ADVICE}"
             )
-    inputs = [node for node in graph.nodes if node.op == "placeholder" and not node.args]
+    if str(graph) != in_training:
+        raise CourseError(
+            f"{type(model).__name__} takes another path in train mode than in eval mode, and a chain of blocks has one path. "
+            f"Put the step that differs into a module of its own, or: {ADVICE}"
+        )
+    inputs = [node for node in graph.nodes if node.op == "placeholder" and (node.users or not node.args)]
     output = next(node for node in graph.nodes if node.op == "output").args[0]
     if len(inputs) != 1 or not isinstance(output, fx.Node):
         raise CourseError(
@@ -147,7 +153,7 @@ def _cut(model: nn.Module, graph: fx.Graph) -> list[Block]:
     weighty = [i for i, node in enumerate(nodes) if node.op == "call_module" and _has_matrix(model, node)]
     seams = _seams(nodes)
     ends = []
-    for here, following in zip(weighty, weighty[1:], strict=False):
+    for here, following in pairwise(weighty):
         # The latest seam between two weight-bearing modules: norm, activation and pooling stay with the block before.
         # Dropout joins the block after it, or a head on remembered features would train without its dropout.
         dropout = next((i for i in range(here + 1, following) if _is_dropout(model, nodes[i])), following)
@@ -191,7 +197,7 @@ def _module(model: nn.Module, nodes: list[fx.Node], entry: fx.Node) -> fx.GraphM
         copies[node] = graph.node_copy(node, lambda source: copies[source])
     graph.output(copies[nodes[-1]])
     module = fx.GraphModule(model, graph)
-    module.train(model.training)
+    module.training = model.training  # the modules inside are the model's own and keep their flags
     return module
 
 
@@ -231,12 +237,12 @@ def _is_dropout(model: nn.Module, node: fx.Node) -> bool:
 
 def _check_partition(model: nn.Module, blocks: list[Block]) -> None:
     """Every parameter and buffer of the model lies in exactly one block."""
-    owner: dict[int, str] = {}
+    owner: dict[int, Block] = {}
     for block in blocks:
         for part in [*block.state(), *(module for module in block.module.modules() if isinstance(module, DROPOUTS))]:
-            if owner.setdefault(id(part), block.name) != block.name:
+            if owner.setdefault(id(part), block) is not block:
                 raise CourseError(
-                    f"Blocks {owner[id(part)]} and {block.name} of {type(model).__name__} share weights or a dropout, so "
+                    f"Blocks {owner[id(part)].name} and {block.name} of {type(model).__name__} share weights or a dropout, so "
                     f"freezing one would freeze the other. {ADVICE}"
                 )
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
@@ -257,6 +263,11 @@ def _check_chain(model: nn.Module, blocks: list[Block], example: torch.Tensor) -
     finally:
         for module in training:
             module.training = True
+    if not isinstance(expected, torch.Tensor):
+        raise CourseError(
+            f"{type(model).__name__} gives a {type(expected).__name__}; a chain of blocks gives one tensor. Remove auxiliary heads "
+            f"first, or: {ADVICE}"
+        )
     if not torch.equal(expected, x):
         raise CourseError(f"The chain of blocks does not equal {type(model).__name__} on an example. {ADVICE}")
 

@@ -16,7 +16,7 @@ from .devices import autocast
 from .errors import CourseError
 from .images import ImageSet
 from .network import Network
-from .remember import Live, Pixels, Remembered, remember
+from .remember import Live, Pixels, Remembered, fill_up, remember
 
 BATCH = 256
 
@@ -99,7 +99,7 @@ def evaluate(
         feed = remember(Pixels(net, images), cut) if cut else Pixels(net, images)
     scores = []
     for part in rows.split(BATCH):
-        inputs = feed(part)
+        inputs = feed(fill_up(part))
         with torch.no_grad(), net.mode(frozen=len(net)), autocast(net.device):
-            scores.append(net.run(inputs, feed.cut).float())
+            scores.append(net.run(inputs, feed.cut)[: len(part)].float())
     return Evaluation(split, rows, images.labels[rows], torch.cat(scores).cpu(), images.classes)

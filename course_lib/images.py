@@ -69,7 +69,11 @@ class ImageSet:
         unknown = set(self.splits) - set(SPLITS)
         if unknown:
             raise CourseError(f"Splits are named {', '.join(SPLITS)}; received {', '.join(sorted(unknown))}.")
-        rows = torch.cat([torch.as_tensor(rows) for rows in self.splits.values()])
+        rows = torch.cat([torch.zeros(0, dtype=torch.int64), *map(torch.as_tensor, self.splits.values())])
+        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < count:
+            raise CourseError(
+                f"Splits name rows {int(rows.min())} to {int(rows.max())}; there are {count} images, rows 0 to {count - 1}."
+            )
         if len(rows.unique()) != len(rows):
             raise CourseError(
                 "A row stands in two splits, or twice in one: a test on images that were trained on says nothing."

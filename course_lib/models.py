@@ -31,7 +31,13 @@ def model_names() -> list[str]:
     return ["pawnet", *torchvision.models.list_models(module=torchvision.models)]
 
 
-def load(name: str, classes: Sequence[str] | None = None, weights: str | Path | None = None, seed: int = 0) -> Network:
+def load(
+    name: str,
+    classes: Sequence[str] | None = None,
+    weights: str | Path | None = None,
+    seed: int = 0,
+    size: int | None = None,
+) -> Network:
     """Build a network with a new head for `classes`, on a body with random or pretrained weights.
 
     Arguments:
@@ -40,6 +46,8 @@ def load(name: str, classes: Sequence[str] | None = None, weights: str | Path | 
         weights: None for random weights; the name of a shipped upbringing of PawNet (`animals`); `DEFAULT` for
             torchvision's own, downloaded once; or a file: .safetensors, or .pth with a plain state dict.
         seed: of the random weights: same seed, same weights.
+        size: height and width that images are scaled to, in pixels; None for the one size that the network was made
+            for (PawNet 64, ViT 224), or the size of the images where it takes any.
 
     Raises `CourseError` for an unknown name, and for weights that do not fit.
     """
@@ -69,7 +77,7 @@ def load(name: str, classes: Sequence[str] | None = None, weights: str | Path | 
             )
             raise CourseError(f"{name} with {what} needs `classes`, the names for a new head; received None.")
     own = name == "pawnet"
-    size = SIZE if own else getattr(model, "image_size", None)
+    size = _check_size(name, SIZE if own else getattr(model, "image_size", None), size)
     example = torch.randn(2, 3, *[size or _smallest(name)] * 2, generator=torch.Generator().manual_seed(0))
     return Network(
         name=name,
@@ -191,6 +199,17 @@ def _is_aux(key: str) -> bool:
 def _smallest(name: str) -> int:
     meta = torchvision.models.get_model_weights(name).DEFAULT.meta
     return max(64, *meta.get("min_size", (64, 64)))
+
+
+def _check_size(name: str, fixed: int | None, asked: int | None) -> int | None:
+    """The size to feed the network with."""
+    if asked is None:
+        return fixed
+    smallest = fixed or _smallest(name)
+    if not smallest <= asked <= (fixed or 1024):
+        allowed = f"only {fixed}" if fixed else f"{smallest} to 1024"
+        raise CourseError(f"size={asked} pixels was asked of {name}; it takes {allowed}.")
+    return asked
 
 
 def _origin(found: Weights | None, classes: Sequence[str] | None) -> str:

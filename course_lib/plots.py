@@ -13,6 +13,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,10 @@ def contact_sheet(images: Any, per_class: int = 6, split: str = "train") -> Pict
 
 
 def learning_curves(
-    curves: Mapping[str, Sequence[tuple[int, float, float, float]]], chance: float, what: str = "test"
+    curves: Mapping[str, Sequence[tuple[int, float, float, float]]],
+    chance: float,
+    what: str = "test",
+    guess: float | None = None,
 ) -> Picture:
     """Accuracy over images per class, with intervals.
 
@@ -92,6 +96,7 @@ def learning_curves(
         curves: name -> (images per class, accuracy, low, high), accuracies 0 to 1.
         chance: accuracy of guessing.
         what: the split that it was measured on.
+        guess: a reader's prediction for the largest number of images, in per cent, or None.
     """
     fig, axes = figure(6.4, 4.0)
     axis = axes[0][0]
@@ -105,6 +110,9 @@ def learning_curves(
     ends.append((100 * chance, "chance", GREY))
     axis.axhline(100 * chance, color=GREY, linewidth=1, linestyle=(0, (1, 2)))
     sizes = sorted({n for points in curves.values() for n, *_ in points})
+    if guess is not None:
+        axis.plot(sizes[-1], guess, marker="*", markersize=13, color="black", linestyle="none")
+        ends.append((float(guess), "your guess", "black"))
     for y, (_, name, colour) in zip(_apart([e[0] for e in ends], 5.0), ends, strict=True):
         axis.annotate(name, (1.01, y), xycoords=("axes fraction", "data"), color=colour, va="center")
     axis.set_xscale("log")
@@ -163,6 +171,22 @@ def mistakes(images: Any, evaluation: Any, count: int = 8) -> Picture:
     return Picture(fig, f"The {len(worst)} mistakes made with most confidence: {'; '.join(said) or 'none'}.")
 
 
+def blocks(names: Sequence[str], parameters: Sequence[int], frozen: int) -> Picture:
+    """A network as a row of blocks, the first `frozen` of them frozen; bars give the parameters (log scale)."""
+    fig, axes = figure(max(4.0, 0.5 * len(names) + 1.5), 2.6)
+    axis = axes[0][0]
+    for i, count in enumerate(parameters):
+        style = {"facecolor": "white", "edgecolor": BLUE, "hatch": "///"} if i < frozen else {"facecolor": ORANGE, "edgecolor": ORANGE}
+        axis.bar(i, max(count, 1), width=0.8, linewidth=1.5, **style)
+    axis.set_yscale("log")
+    axis.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axis.set_ylabel("parameters")
+    trained = sum(parameters[frozen:])
+    words = f"{frozen} of {len(names)} blocks frozen (hatched), {trained:,} of {sum(parameters):,} parameters train (filled)"
+    axis.set_title(words, fontsize=9)
+    return Picture(fig, f"{words}. Blocks in order: {', '.join(names)}.")
+
+
 def _short(name: str) -> str:
     return name.replace("_", " ") if len(name) <= 20 else name.replace("_", " ")[:18] + "…"
 
@@ -171,6 +195,6 @@ def _apart(positions: Sequence[float], gap: float) -> list[float]:
     """Positions moved up where needed so that neighbours are at least `gap` apart, in the given order."""
     moved = np.array(positions, dtype=float)
     order = np.argsort(moved)
-    for lower, upper in zip(order, order[1:], strict=False):
+    for lower, upper in pairwise(order):
         moved[upper] = max(moved[upper], moved[lower] + gap)
     return moved.tolist()

@@ -30,7 +30,7 @@ from .network import Network
 from .paths import atomic, cache_dir
 
 PART = 64  # images at a time through the frozen blocks
-SMALLEST = 8  # CPU kernels give an image the same bits in every batch of 7 and up
+MULTIPLE = 8  # CPU kernels give an image the same bits in every batch whose size is a multiple of this
 WORTH_A_FILE = 1.0  # seconds of work from which features are kept on disk
 SHARE_OF_MEMORY = 0.4  # of what is free: the most that one store may take
 
@@ -87,8 +87,7 @@ class Live:
 
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         net, count = self.source.net, len(rows)
-        padded = rows if count >= SMALLEST else rows.repeat(-(-SMALLEST // count))
-        inputs = self.source(padded)
+        inputs = self.source(fill_up(rows))
         with torch.no_grad(), net.mode(frozen=len(net)), autocast(net.device):
             x = net.run(inputs, self.source.cut, self.cut)
         return _channels_last(x[:count].float())
@@ -221,6 +220,12 @@ def remember(source: Pixels | Remembered, cut: int) -> Remembered:
         store.read(net.device, images.stores)
         images.stores[key] = store
     return Remembered(Live(source, cut), store, facts)
+
+
+def fill_up(rows: torch.Tensor) -> torch.Tensor:
+    """Rows, repeated from the first on until there are a multiple of 8: what an image gives then hangs on no batch-mate."""
+    wanted = -(-len(rows) // MULTIPLE) * MULTIPLE
+    return rows if len(rows) == wanted else rows.repeat(-(-wanted // len(rows)))[:wanted]
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:

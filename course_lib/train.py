@@ -127,6 +127,18 @@ class Record:
     _hits: torch.Tensor | None = field(default=None, repr=False)
 
     @property
+    def progress(self) -> float:
+        """How much of the recipe is done, 0 to 1."""
+        return self.step / self.steps
+
+    @property
+    def text(self) -> str:
+        """Where the run stands, in words."""
+        if self.phase == "remember":
+            return f"{self.name}: frozen blocks, image {self.done:,} of {self.total:,} ({self.bytes / 1e6:.0f} MB to remember)"
+        return f"{self.name}: step {self.step:,} of {self.steps:,} in {self.seconds:.1f} s, loss {self.loss:.2f}"
+
+    @property
     def loss(self) -> float:
         """Mean cross-entropy of this step's batch, in nats; reading it waits for the device."""
         return math.nan if self._loss is None else self._loss.item()
@@ -162,7 +174,7 @@ def fit(
     Raises `CourseError`, before any work, for a recipe that does not fit the net or the images.
     """
     stages = [recipe] if isinstance(recipe, Stage) else list(recipe)
-    cuts = _check(net, images, stages, validate_every)
+    cuts = _check(net, images, stages, validate_every, seed)
     net.to(choose_device(device))
     return _run(net, images, stages, cuts, seed, cache, validate_every)
 
@@ -247,7 +259,7 @@ def _random(device: torch.device, moment: tuple[int, ...]) -> Iterator[None]:
         yield
 
 
-def _check(net: Network, images: ImageSet, stages: list[Stage], validate_every: int) -> list[int]:
+def _check(net: Network, images: ImageSet, stages: list[Stage], validate_every: int, seed: int) -> list[int]:
     """The cuts of the stages, after all that could go wrong was looked at."""
     if not stages or not all(isinstance(stage, Stage) for stage in stages):
         raise CourseError(f"A recipe is a Stage or a list of them; received {stages!r}.")
@@ -262,6 +274,8 @@ def _check(net: Network, images: ImageSet, stages: list[Stage], validate_every: 
         raise CourseError(
             f"validate_every={validate_every!r} is out of range; it is a whole number of epochs, 0 for the end only."
         )
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise CourseError(f"seed={seed!r} is out of range; it is a whole number from 0.")
     cuts = [net.cut(stage.frozen) for stage in stages]
     for stage, cut in zip(stages, cuts, strict=True):
         if cut == len(net):

@@ -48,7 +48,7 @@ def read_shipped(model: str, name: str) -> Weights:
     try:
         card = json.loads(path.with_suffix(".json").read_text())
         expected, classes = card["sha256"], tuple(card["classes"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CourseError(
             f"The card {path.with_suffix('.json')} is missing or damaged; get both files from the course again."
         ) from error
@@ -84,11 +84,12 @@ def _read_safetensors(path: Path) -> Weights:
         state = safetensors.torch.load_file(path)
         with safetensors.safe_open(path, "pt") as file:
             card = json.loads((file.metadata() or {}).get("card", "{}"))
-    except (safetensors.SafetensorError, ValueError, OSError) as error:
+            classes = tuple(map(str, card.get("classes", ())))
+    except (safetensors.SafetensorError, AttributeError, TypeError, ValueError, OSError) as error:
         raise CourseError(
             f"{path} is not a safetensors file, or is cut off ({error}). Get it again; a pickle under this name is never opened."
         ) from error
-    return Weights(state, tuple(card.get("classes", ())), path.name)
+    return Weights(state, classes, path.name)
 
 
 def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -100,7 +101,9 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             "Save the model's state dict as .safetensors and give that file."
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
+    ):
         raise CourseError(
             f"{path} holds {type(state).__name__} and not a state dict of tensors. Save `model.state_dict()`."
         )

@@ -58,7 +58,7 @@ def folder(root: str | Path, *, size: int = 192, seed: int = 0, progress: Progre
         images=images[torch.tensor(kept, dtype=torch.int64)],
         labels=labels,
         classes=classes,
-        splits=_splits(root, places, labels, classes, left_out, seed),
+        splits=_splits(root, set(found), places, labels, classes, left_out, seed),
         files=tuple(str(entries[i][2]) for i in kept),
         left_out=left_out,
     )
@@ -178,13 +178,13 @@ def _check_count(root: Path, name: str, count: int, parts: int, lost: int) -> No
 
 def _splits(
     root: Path,
+    names: set[str],
     places: list[str],
     labels: torch.Tensor,
     classes: tuple[str, ...],
     left_out: tuple[tuple[str, str], ...],
     seed: int,
 ) -> dict[str, torch.Tensor]:
-    names = set(places)
     rows = {place: torch.tensor([i for i, p in enumerate(places) if p == place], dtype=torch.int64) for place in names}
     for place, its_rows in rows.items():
         counts = torch.bincount(labels[its_rows], minlength=len(classes)).tolist()

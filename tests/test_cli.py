@@ -1,0 +1,179 @@
+"""course_lib/cli.py and doctor.py: every wrong call is answered by one sentence; JupyterLab stays on this machine.
+
+pytest tests/test_cli.py
+
+That `course run` runs lessons is tested in test_lessons.py.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from course_lib import cli, doctor
+from course_lib.errors import CourseError
+
+COURSE = [sys.executable, "-m", "course_lib.cli"]
+
+
+@pytest.fixture(autouse=True)
+def two_lessons(tmp_path, write_lesson, monkeypatch):
+    """Two lessons stand for the course's own; only the first one has images to choose. Neither is ever run here."""
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    write_lesson(
+        folder / "04_dogs.ipynb", "# Dogs", "parameters:size = 'small'\nimages = 'dogworld'\nweights = 'animals'"
+    )
+    write_lesson(folder / "05_harm.ipynb", "# Harm", "parameters:size = 'small'")
+    monkeypatch.setattr("course_lib.lessons.notebooks_dir", lambda: folder)
+
+
+@pytest.mark.parametrize(
+    "command, said",
+    [
+        ("", "COMMAND"),
+        ("rnu 04", "'rnu' (choose from"),
+        ("run 07", "There is no lesson '07'. Lessons: 04_dogs, 05_harm."),
+        ("run --sizes small", "does not know --sizes; it knows --help, --images, --model, --weights, --size"),
+        ("run --size big", "'big' (choose from"),
+        ("run --seeds 0", "a whole number from 1 on is needed, received '0'"),
+        ("run --seeds many", "received 'many'"),
+        ("run --images", "--images: expected one argument"),
+        ("run 04 --images no/such/folder", "--images no/such/folder: there is no such file or folder"),
+        ("run 04 --weights missing.safetensors", "--weights missing.safetensors: there is no such file or folder"),
+        ("run 04 --weights dir\\net", "there is no such file or folder"),
+        ("run 05 --images dogworld", "05_harm has no parameter 'images'; it has size."),
+        ("run --images dogworld", "05_harm has no parameter 'images'"),
+        ("run 04 --out {file}/pages", "--out"),
+        ("doctor now", "`course doctor` does not know now"),
+        ("pretrain", "NAME"),
+        ("lab --ip=0.0.0.0", "listens on this machine only"),
+        ("lab --ip 0.0.0.0", "listens on this machine only"),
+        ("lab --ServerApp.ip=*", "listens on this machine only"),
+        ("lab --IdentityProvider.token=", "keeps its access token"),
+        ("lab --ServerApp.password=x", "keeps its access token"),
+    ],
+)
+def test_a_wrong_call_is_answered_by_one_sentence(command, said, tmp_path, capsys, monkeypatch):
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setattr("course_lib.lessons.run", lambda *_: pytest.fail("a lesson was started"))
+    assert cli.main(command.format(file=file).split()) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith("course: ") and err.count("\n") == 1
+    assert said in err
+
+
+def test_existing_paths_are_made_absolute_and_names_stay(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path)
+    given = {"images": "photos", "weights": "animals", "seeds": 3}
+    assert cli._check(given) == {"images": str(tmp_path / "photos"), "weights": "animals", "seeds": 3}
+
+
+def test_an_error_of_the_course_while_running_is_a_sentence_and_ctrl_c_a_word(tmp_path, capsys, monkeypatch):
+    def raising(error):
+        def run(*_):
+            raise error
+
+        return run
+
+    monkeypatch.setattr("course_lib.lessons.run", raising(CourseError("No room left.")))
+    assert cli.main(["run", "04", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == "course: No room left.\n"
+    monkeypatch.setattr("course_lib.lessons.run", raising(KeyboardInterrupt()))
+    assert cli.main(["run", "04", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err.strip() == "course: stopped."
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send to a process")
+def test_ctrl_c_stops_a_running_cell_and_its_kernel(tmp_path, write_lesson):
+    lesson = write_lesson(
+        tmp_path / "long.ipynb",
+        "# Long",
+        "code:import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(600)",
+    )
+    command = [*COURSE, "run", str(lesson), "--out", str(tmp_path / "runs")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    pid = tmp_path / "pid"
+    _wait(lambda: pid.exists() and pid.read_text() != "")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "course: stopped."
+    _wait(lambda: not _alive(int(pid.read_text())))
+    assert list((tmp_path / "runs").iterdir()) == []
+
+
+def test_lab_gives_jupyterlab_this_python_this_machine_and_the_rest_of_the_line(monkeypatch):
+    started = []
+
+    class Server:
+        def __init__(self, command, env):
+            started.append(command)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Server)
+    cli.main(["lab", "--no-browser", "--port", "9999"])
+    (command,) = started
+    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert "--ServerApp.ip=127.0.0.1" in command and command[-3:] == ["--no-browser", "--port", "9999"]
+    assert not [word for word in command if "token" in word]
+
+
+def test_doctor_says_what_is_here(capsys, tmp_path, monkeypatch):
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    monkeypatch.setattr(doctor, "weights_dir", lambda: weights)
+    assert cli.main(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "missing  No pretrained nets" in out and "-> " in out and out.endswith("Missing: weights.\n")
+    (weights / "animals.safetensors").touch()
+    assert cli.main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "Python 3." in out and "torch 2." in out and "pretrained nets: animals" in out
+    assert "missing" not in out.lower()
+
+
+def test_doctor_finds_an_old_torch_and_a_foreign_kernel(monkeypatch):
+    monkeypatch.setattr(doctor, "version", lambda name: "2.5.1+cpu")
+    check = doctor._package("torch", doctor.TORCH)
+    assert (check.state, check.text) == ("missing", "torch 2.5.1+cpu is too old") and "torch>=2.6" in check.remedy
+    monkeypatch.setattr(doctor.sys, "executable", "/elsewhere/bin/python")
+    spec = type("Spec", (), {"argv": ["/other/bin/python3"]})
+    monkeypatch.setattr("jupyter_client.kernelspec.KernelSpecManager.get_kernel_spec", lambda *_: spec)
+    assert "/other/bin/python3" in doctor._kernel().text
+
+
+def test_version(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(["--version"])
+    assert stopped.value.code == 0 and capsys.readouterr().out.startswith("course ")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")  # a kernel that ended, but was not waited for, counts as ended
+    return not (stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+def _wait(condition, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.1)

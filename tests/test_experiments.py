@@ -1,0 +1,128 @@
+"""The learning curve, its store of results, and the plan of the dog case study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from toys import toy_images
+
+from course_lib.errors import CourseError
+from course_lib.evaluation import evaluate
+from course_lib.experiments import store
+from course_lib.experiments.dog_case import dog_case
+from course_lib.experiments.learning_curve import Curve, Run, Way, learning_curve
+from course_lib.models import load
+from course_lib.recipes import feature_extraction, from_scratch
+from course_lib.train import fit
+from course_lib.widgets.live import watch
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
+    return tmp_path
+
+
+WAYS = (
+    Way("from scratch", None, lambda n: from_scratch(epochs=2), seeds=2),
+    Way("frozen random", None, lambda n: feature_extraction(epochs=2), seeds=3),
+)
+
+
+def curve_of(images: object, ways: tuple[Way, ...] = WAYS) -> Curve:
+    return watch(learning_curve(images, "pawnet", ways, per_class=(2, 4), device="cpu"))
+
+
+def test_each_point_is_the_run_that_a_reader_would_do_by_hand() -> None:
+    images = toy_images(train=24, val=9, test=30)
+    curve = curve_of(images)
+    net = load("pawnet", images.classes, seed=1)
+    few = images.subset(4, seed=1)
+    for _ in fit(net, few, feature_extraction(epochs=2), seed=1, device="cpu"):
+        pass
+    assert evaluate(net, images, "test").accuracy == curve.accuracies("frozen random", 4)[1]
+    assert [len(curve.accuracies(way.name, n)) for n in (2, 4) for way in WAYS] == [2, 3, 2, 3]
+
+
+def test_a_second_call_reads_every_run_and_says_so(own_cache: Path) -> None:
+    images = toy_images(train=24, val=9, test=30)
+    first, second = curve_of(images), curve_of(images)
+    assert not any(run.repeated for run in first.runs) and all(run.repeated for run in second.runs)
+    assert [run.accuracy for run in first.runs] == [run.accuracy for run in second.runs]
+    assert f"{len(second.runs)} of them had been done before" in second.note
+    assert len(list((own_cache / "runs").glob("*.json"))) == len(first.runs)
+
+
+@pytest.mark.parametrize("what", ["pixels", "labels", "recipe", "code"])
+def test_a_result_is_not_taken_for_one_of_other_settings(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    images, ways = toy_images(train=24, val=9, test=30), WAYS[1:]
+    curve_of(images, ways)
+    if what == "pixels":
+        images = toy_images(train=24, val=9, test=30, seed=1)
+    elif what == "labels":
+        images = type(images)("toys", images.images, images.labels.flip(0), images.classes, images.splits)
+    elif what == "recipe":
+        ways = (Way("frozen random", None, lambda n: feature_extraction(epochs=3), seeds=3),)
+    else:
+        monkeypatch.setattr(store, "_code", lambda: "other code")
+    assert not any(run.repeated for run in curve_of(images, ways).runs)
+
+
+def test_a_damaged_result_is_worked_out_again(own_cache: Path) -> None:
+    images = toy_images(train=24, val=9, test=30)
+    curve_of(images)
+    for path in (own_cache / "runs").glob("*.json"):
+        path.write_text("{")
+    assert not any(run.repeated for run in curve_of(images).runs)
+
+
+def test_means_intervals_and_gains() -> None:
+    def runs(way: str, accuracies: list[float]) -> list[Run]:
+        return [Run(way, 5, seed, a, a, 1, 1.0, False) for seed, a in enumerate(accuracies)]
+
+    curve = Curve(tuple(runs("a", [0.8, 0.9]) + runs("b", [0.5, 0.7, 0.6])), test_images=100, classes=4, seconds=1.0)
+    mean, low, high = curve.point("a", 5)
+    assert mean == pytest.approx(0.85) and 0 < low < 0.8 and 0.9 < high <= 1
+    gain, low, high = curve.gain("a", "b", 5)  # pairs 0.3 and 0.2: t(1) = 12.706, standard error 0.05
+    assert (gain, low, high) == pytest.approx((0.25, 0.25 - 12.706 * 0.05, 0.25 + 12.706 * 0.05))
+    assert "25.0 %" in repr(curve.table())
+    with pytest.raises(CourseError, match="No run of 'c'"):
+        curve.accuracies("c", 5)
+
+
+def test_the_plan_fits_the_images_it_finds(tmp_path: Path) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for name in ("ants", "bees"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(30):
+            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(tmp_path / "photos" / name / f"{i}.png")
+    plan = dog_case(str(tmp_path / "photos"), "resnet18", "weights.safetensors")
+    assert plan.images.classes == ("ants", "bees") and plan.chance == 0.5
+    assert plan.per_class == (10,) and plan.few == 18  # 60 % of 30 photos are for training
+    assert [stage.norm for stage in plan.tune(-2)] == ["train", "eval"]
+    assert plan.with_depth(3).tuned.recipe(10)[-1].frozen == 3
+    with pytest.raises(CourseError, match="'small'"):
+        dog_case(str(tmp_path / "photos"), "resnet18", "w", size="tiny")
+    with pytest.raises(CourseError, match="seeds=0"):
+        dog_case(str(tmp_path / "photos"), "resnet18", "w", seeds=0)
+
+
+def test_watch_gives_the_last_record_and_survives_an_interrupt() -> None:
+    images = toy_images(train=24, val=9, test=30)
+    net = load("pawnet", images.classes)
+    assert watch(fit(net, images, feature_extraction(epochs=3), device="cpu")).step == 3
+
+    def interrupted() -> object:
+        for number, record in enumerate(fit(net, images, feature_extraction(epochs=9), device="cpu")):
+            if number == 4:
+                raise KeyboardInterrupt
+            yield record
+
+    last = watch(interrupted())
+    assert 0 < last.step < 9
+    assert all(p.requires_grad for p in net.model.parameters()) and torch.isfinite(net(images.images[:2])).all()
