@@ -52,7 +52,8 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise CourseError(_explain(error, path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder that is not there, or is a file, holds nothing to remove
+            temporary.unlink()
 
 
 def _explain(error: OSError, path: Path) -> str:

@@ -13,9 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from course_lib import cli, doctor
 from course_lib.errors import CourseError
+from course_lib.models import load
 
 COURSE = [sys.executable, "-m", "course_lib.cli"]
 
@@ -68,11 +71,49 @@ def test_a_wrong_call_is_answered_by_one_sentence(command, said, tmp_path, capsy
     assert said in err
 
 
+def photos(folder, classes, count=6):
+    """A folder of class folders with tiny pictures."""
+    for name in classes:
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            Image.new("RGB", (20, 20), (40 * i, 90, 0)).save(folder / name / f"{i}.png")
+    return folder
+
+
 def test_existing_paths_are_made_absolute_and_names_stay(tmp_path, monkeypatch):
-    (tmp_path / "photos").mkdir()
+    photos(tmp_path / "photos", ("ants", "bees"))
     monkeypatch.chdir(tmp_path)
     given = {"images": "photos", "weights": "animals", "seeds": 3}
     assert cli._check(given) == {"images": str(tmp_path / "photos"), "weights": "animals", "seeds": 3}
+
+
+def test_what_cannot_work_is_refused_before_a_kernel_starts(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("course_lib.lessons.run", lambda *_: pytest.fail("a lesson was started"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.txt").write_text("not a folder")
+    photos(tmp_path / "one", ("ants",))
+    photos(tmp_path / "few", ("ants", "bees"), count=2)
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "whole_model.pth")
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
+    load("resnet18", ("a", "b")).save(tmp_path / "resnet18.safetensors")
+    for options, said in (
+        ("--images empty", "holds no images in class folders"),
+        ("--images text.txt", "is a file"),
+        ("--images one", "has one class, ants"),
+        ("--images few", "Class ants in"),
+        ("--model resnet81 --weights DEFAULT", "There is no model named 'resnet81'"),
+        ("--model resnet18", "--model resnet18 needs --weights"),
+        ("--weights cats", "No weights named 'cats'"),
+        ("--weights whole_model.pth", "not a plain state dict"),
+        ("--weights cut.safetensors", "not a safetensors file, or is cut off"),
+        ("--model mobilenet_v2 --weights resnet18.safetensors", "does not hold weights of mobilenet_v2"),
+    ):
+        monkeypatch.chdir(tmp_path)
+        status = cli.main(["run", "04", *options.split(), "--out", str(tmp_path / "pages")])
+        out, err = capsys.readouterr()
+        assert (status, out) == (2, "") and err.startswith("course: ") and err.count("\n") == 1, options
+        assert said in err, err
+        assert not (tmp_path / "pages").exists()
 
 
 def test_an_error_of_the_course_while_running_is_a_sentence_and_ctrl_c_a_word(tmp_path, capsys, monkeypatch):
