@@ -16,7 +16,7 @@ from .devices import autocast
 from .errors import CourseError
 from .images import ImageSet
 from .network import Network
-from .remember import Live, Pixels, Remembered, fill_up, remember
+from .remember import Live, Pixels, Remembered, fill_up, remember, run_evenly
 
 BATCH = 256
 
@@ -101,5 +101,5 @@ def evaluate(
     for part in rows.split(BATCH):
         inputs = feed(fill_up(part))
         with torch.no_grad(), net.mode(frozen=len(net)), autocast(net.device):
-            scores.append(net.run(inputs, feed.cut)[: len(part)].float())
+            scores.append(run_evenly(net, inputs, feed.cut)[: len(part)].float())
     return Evaluation(split, rows, images.labels[rows], torch.cat(scores).cpu(), images.classes)

@@ -30,7 +30,7 @@ from .network import Network
 from .paths import atomic, cache_dir
 
 PART = 64  # images at a time through the frozen blocks
-MULTIPLE = 8  # CPU kernels give an image the same bits in every batch whose size is a multiple of this
+CHUNK = 16  # a CPU kernel is chosen by the size of the batch, so bits repeat only in batches of one fixed size
 WORTH_A_FILE = 1.0  # seconds of work from which features are kept on disk
 SHARE_OF_MEMORY = 0.4  # of what is free: the most that one store may take
 
@@ -89,7 +89,7 @@ class Live:
         net, count = self.source.net, len(rows)
         inputs = self.source(fill_up(rows))
         with torch.no_grad(), net.mode(frozen=len(net)), autocast(net.device):
-            x = net.run(inputs, self.source.cut, self.cut)
+            x = run_evenly(net, inputs, self.source.cut, self.cut)
         return _channels_last(x[:count].float())
 
 
@@ -223,9 +223,16 @@ def remember(source: Pixels | Remembered, cut: int) -> Remembered:
 
 
 def fill_up(rows: torch.Tensor) -> torch.Tensor:
-    """Rows, repeated from the first on until there are a multiple of 8: what an image gives then hangs on no batch-mate."""
-    wanted = -(-len(rows) // MULTIPLE) * MULTIPLE
+    """Rows, repeated from the first on until they make whole chunks."""
+    wanted = -(-len(rows) // CHUNK) * CHUNK
     return rows if len(rows) == wanted else rows.repeat(-(-wanted // len(rows)))[:wanted]
+
+
+def run_evenly(net: Network, inputs: torch.Tensor, start: int, stop: int | None = None) -> torch.Tensor:
+    """Blocks `start` to `stop` on whole chunks; on a CPU what an image gives then hangs on no batch-mate, bit for bit."""
+    if net.device.type != "cpu":
+        return net.run(inputs, start, stop)
+    return torch.cat([net.run(chunk, start, stop) for chunk in inputs.split(CHUNK)])
 
 
 def _channels_last(x: torch.Tensor) -> torch.Tensor:

@@ -80,14 +80,30 @@ def test_a_damaged_result_is_worked_out_again(own_cache: Path) -> None:
 
 
 def test_means_intervals_and_gains() -> None:
-    def runs(way: str, accuracies: list[float]) -> list[Run]:
-        return [Run(way, 5, seed, a, a, 1, 1.0, False) for seed, a in enumerate(accuracies)]
+    def runs(way: str, marks: list[str]) -> list[Run]:
+        shares = [mark.count("1") / len(mark) for mark in marks]
+        return [
+            Run(way, 5, seed, a, a, mark, 1, 1.0, False)
+            for seed, (mark, a) in enumerate(zip(marks, shares, strict=True))
+        ]
 
-    curve = Curve(tuple(runs("a", [0.8, 0.9]) + runs("b", [0.5, 0.7, 0.6])), test_images=100, classes=4, seconds=1.0)
+    marks = {
+        "a": ["1" * 80 + "0" * 20, "1" * 90 + "0" * 10],
+        "b": ["1" * 50 + "0" * 50, "1" * 70 + "0" * 30, "1" * 100],
+    }
+    curve = Curve(tuple(runs("a", marks["a"]) + runs("b", marks["b"])), test_images=100, classes=4, seconds=1.0)
     mean, low, high = curve.point("a", 5)
     assert mean == pytest.approx(0.85) and 0 < low < 0.8 and 0.9 < high <= 1
-    gain, low, high = curve.gain("a", "b", 5)  # pairs 0.3 and 0.2: t(1) = 12.706, standard error 0.05
-    assert (gain, low, high) == pytest.approx((0.25, 0.25 - 12.706 * 0.05, 0.25 + 12.706 * 0.05))
+    gain, low, high = curve.gain("a", "b", 5)
+    # Of the seeds that both have: differences 0.3 and 0.2, so a standard error of 0.05, and t(1) = 12.706.
+    difference = np.array(
+        [
+            [float(x) - float(y) for x, y in zip(*pair, strict=True)]
+            for pair in zip(marks["a"], marks["b"][:2], strict=True)
+        ]
+    )
+    spread = np.hypot(12.706 * 0.05, 1.959964 * difference.mean(0).std() / 10)
+    assert (gain, low, high) == pytest.approx((0.25, 0.25 - spread, 0.25 + spread))
     assert "25.0 %" in repr(curve.table())
     with pytest.raises(CourseError, match="No run of 'c'"):
         curve.accuracies("c", 5)
@@ -100,7 +116,9 @@ def test_the_plan_fits_the_images_it_finds(tmp_path: Path) -> None:
     for name in ("ants", "bees"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for i in range(30):
-            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(tmp_path / "photos" / name / f"{i}.png")
+            Image.fromarray(rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(
+                tmp_path / "photos" / name / f"{i}.png"
+            )
     plan = dog_case(str(tmp_path / "photos"), "resnet18", "weights.safetensors")
     assert plan.images.classes == ("ants", "bees") and plan.chance == 0.5
     assert plan.per_class == (10,) and plan.few == 18  # 60 % of 30 photos are for training

@@ -24,7 +24,7 @@ from ..devices import choose_device
 from ..errors import CourseError
 from ..evaluation import evaluate
 from ..images import ImageSet
-from ..intervals import accuracy_interval, mean_interval
+from ..intervals import Z, accuracy_interval, mean_interval
 from ..models import load
 from ..paths import weights_dir
 from ..tables import Table
@@ -54,13 +54,17 @@ class Way:
 
 @dataclass(frozen=True)
 class Run:
-    """One trained network: its way, images per class, seed, and accuracies from 0 to 1."""
+    """One trained network: its way, images per class, seed, and accuracies from 0 to 1.
+
+    `hits` has one character a test image, `1` where it was named rightly.
+    """
 
     way: str
     per_class: int
     seed: int
     accuracy: float
     val_accuracy: float
+    hits: str
     steps: int
     seconds: float
     repeated: bool
@@ -123,10 +127,26 @@ class Curve:
         return {way: [(n, *self.point(way, n)) for n in self.sizes] for way in self.ways}
 
     def gain(self, way: str, over: str, per_class: int) -> tuple[float, float, float]:
-        """Mean difference of two ways, seed by seed, with its 95 % interval; needs two seeds that both have."""
-        pairs = list(zip(self.accuracies(way, per_class), self.accuracies(over, per_class), strict=False))
-        differences = [a - b for a, b in pairs]
-        return float(np.mean(differences)), *mean_interval(differences)
+        """Mean difference of two ways with its 95 % interval: (mean, low, high), in accuracy.
+
+        Both ways have the same training images at the same seed, and the same test images, so differences are taken
+        pair by pair. The interval holds what seeds change (Student's t) and what other test images would change.
+        """
+        pairs = list(
+            zip(self.hits(way, per_class), self.hits(over, per_class), strict=False)
+        )  # the seeds that both have
+        difference = np.array([a - b for a, b in pairs])  # seeds, test images
+        mean = float(difference.mean())
+        between_seeds = mean - mean_interval(difference.mean(1))[0] if len(pairs) > 1 else 0.0
+        between_images = Z * difference.mean(0).std() / np.sqrt(difference.shape[1])
+        spread = float(np.hypot(between_seeds, between_images))
+        return mean, mean - spread, mean + spread
+
+    def hits(self, way: str, per_class: int) -> np.ndarray:
+        """Which test images were named rightly: float seeds,images of 0 and 1."""
+        self.accuracies(way, per_class)  # refuses what is not there
+        found = [run.hits for run in self.runs if (run.way, run.per_class) == (way, per_class)]
+        return np.array([[float(mark) for mark in marks] for marks in found])
 
     def table(self) -> Table:
         """One row for each way and size: accuracy with interval, seeds, seconds a run."""
@@ -212,8 +232,10 @@ def _train(
     for record in fit(net, images, recipe, seed=seed, device=device, validate_every=0):
         yield record
     frozen = min(net.cut(stage.frozen) for stage in recipe)
+    result = evaluate(net, images, "test", frozen=frozen)
     return {
-        "accuracy": evaluate(net, images, "test", frozen=frozen).accuracy,
+        "accuracy": result.accuracy,
+        "hits": "".join("1" if right else "0" for right in result.correct.tolist()),
         "val_accuracy": record.val.accuracy,
         "steps": record.step,
         "seconds": time.perf_counter() - start,

@@ -8,12 +8,13 @@ import re
 import statistics
 
 import nbformat
+import papermill
 import pytest
 from thresholds import THRESHOLDS, Threshold
 
 from course_lib.export import write_page
 from course_lib.lessons import lessons, parameters, run
-from course_lib.results import Record
+from course_lib.results import Record, read_records
 
 CELLS = (20, 70)  # fewest and most in a lesson
 WORDS = 2500
@@ -40,6 +41,13 @@ def test_a_lesson_runs_and_shows_what_it_says(lesson, tmp_path, fetched):
         "a formula that MathML does not know; see export.mathml"
     )
     assert "picture not in this page" not in text
+
+
+@each_lesson
+def test_plain_papermill_runs_it_too(lesson, tmp_path):
+    given = {"size": "small"} if "size" in parameters(lesson) else {}
+    papermill.execute_notebook(lesson, tmp_path / lesson.name, given, cwd=lesson.parent, progress_bar=False)
+    assert "trained_steps" in read_records(tmp_path / lesson.name)
 
 
 @each_lesson
