@@ -10,9 +10,12 @@ from typing import Any
 from .train import Stage
 
 
-def from_scratch(epochs: int = 30, lr: float = 3e-3, **options: Any) -> list[Stage]:
-    """Train every block at one rate: the baseline, for a network with random weights. `options` go to `Stage`."""
-    return [Stage(frozen=0, epochs=epochs, lr=lr, name="from scratch", **options)]
+def from_scratch(epochs: int = 60, lr: float = 1e-3, batch: int = 16, **options: Any) -> list[Stage]:
+    """Train every block at one rate: the baseline, for a network with random weights. `options` go to `Stage`.
+
+    Small batches: with few images, a random network needs many steps before anything is learned.
+    """
+    return [Stage(frozen=0, epochs=epochs, lr=lr, batch=batch, name="from scratch", **options)]
 
 
 def feature_extraction(epochs: int = 20, lr: float = 3e-3, **options: Any) -> list[Stage]:
