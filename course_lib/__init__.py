@@ -10,10 +10,17 @@
 Names are loaded when they are first used: importing the package takes no torch.
 """
 
+import os
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Two kernels on a laptop: OpenMP's idle threads spin for milliseconds by default and take the cores from each other. With
+# 2 processes on 2 cores a PawNet step took 25 times as long as alone; with a short spin, twice as long, and alone no longer
+# than before (torch 2.15, Linux). Read when torch is loaded, so import course_lib first; a choice of the reader's own stays.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _HOME = {
     "Augment": "augment",

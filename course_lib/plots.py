@@ -173,7 +173,7 @@ def mistakes(images: Any, evaluation: Any, count: int = 8) -> Picture:
 
 def blocks(names: Sequence[str], parameters: Sequence[int], frozen: int) -> Picture:
     """A network as a row of blocks, the first `frozen` of them frozen; bars give the parameters (log scale)."""
-    fig, axes = figure(max(4.0, 0.5 * len(names) + 1.5), 2.6)
+    fig, axes = figure(max(5.0, 0.5 * len(names) + 1.5), 2.8)
     axis = axes[0][0]
     for i, count in enumerate(parameters):
         style = {"facecolor": "white", "edgecolor": BLUE, "hatch": "///"} if i < frozen else {"facecolor": ORANGE, "edgecolor": ORANGE}
@@ -183,7 +183,7 @@ def blocks(names: Sequence[str], parameters: Sequence[int], frozen: int) -> Pict
     axis.set_ylabel("parameters")
     trained = sum(parameters[frozen:])
     words = f"{frozen} of {len(names)} blocks frozen (hatched), {trained:,} of {sum(parameters):,} parameters train (filled)"
-    axis.set_title(words, fontsize=9)
+    axis.set_title(words.replace(", ", "\n"), fontsize=9)
     return Picture(fig, f"{words}. Blocks in order: {', '.join(names)}.")
 
 

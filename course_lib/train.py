@@ -15,7 +15,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
@@ -34,7 +34,7 @@ Feed = Pixels | Live | Remembered
 WARM_UP = 0.3  # share of a one-cycle stage in which the rate rises (Smith 2018, arXiv 1803.09820)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stage:
     """What trains, how long and how fast.
 
@@ -84,6 +84,14 @@ class Stage:
         for name, (allowed, rule) in rules.items():
             if not allowed:
                 raise CourseError(f"Stage({name}={getattr(self, name)!r}) is out of range; {name} is {rule}.")
+
+    def __repr__(self) -> str:
+        """The settings that matter: what is frozen, how long, how fast, and all that is not the default."""
+        told = [(f.name, getattr(self, f.name)) for f in fields(self)]
+        always = ("frozen", "epochs", "lr")
+        defaults = {f.name: f.default for f in fields(self)}
+        shown = ", ".join(f"{name}={value!r}" for name, value in told if name in always or value != defaults[name])
+        return f"Stage({shown})"
 
     def rate(self, progress: float) -> float:
         """Factor on the learning rates at a point of the stage, progress from 0 to 1."""

@@ -4,6 +4,7 @@ pytest tests/test_project.py
 """
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -142,3 +143,13 @@ def _python(code: str) -> str:
 
 def _numbers(version: str) -> list[int]:
     return [int(part) for part in version.split(".")]
+
+
+@pytest.mark.parametrize(
+    "given, expected", [({}, "1000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, None)]
+)
+def test_idle_threads_spin_briefly_unless_the_reader_chose_otherwise(given, expected):
+    clean = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = "import course_lib, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    found = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == str(expected)

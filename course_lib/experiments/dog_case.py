@@ -100,13 +100,13 @@ def dog_case(images: str, model: str, weights: str, size: str = "small", seeds: 
         ((10, 50) if small else (5, 10, 20, 50, 100)) if photos else ((5, 20, 50) if small else (5, 10, 20, 50, 100))
     )
     per_class = tuple(n for n in wanted if n <= most) or (most,)
-    seen = (5_000 if photos else 3_000) if small else 20_000  # images that a network from scratch is shown, repeats counted
-    classes = len(found.classes)
 
     def scratch(n: int) -> list[Stage]:
-        epochs = min(80, max(6, seen // (n * classes)))
+        # Few images are passed over more often; more images still cost more, as they do for a reader.
+        epochs = max(8, round((60 if small else 240) / n**0.5))
         return from_scratch(epochs, augment=MIRRORED if photos else UPRIGHT, views=epochs)
 
+    few_seeds = 3 if small else 5
     own_scratch_size = SCRATCH_SIZE if photos and small and model != "pawnet" else None
     return Plan(
         images=found,
@@ -114,9 +114,9 @@ def dog_case(images: str, model: str, weights: str, size: str = "small", seeds: 
         weights=weights,
         size=size,
         per_class=per_class,
-        scratch=Way("from scratch", None, scratch, seeds or (2 if small else 5), own_scratch_size),
+        scratch=Way("from scratch", None, scratch, seeds or few_seeds, own_scratch_size),
         frozen=Way("frozen features", weights, lambda n: feature_extraction(), seeds or 5),
-        tuned=Way("fine-tuned", weights, lambda n: _tune(-3, photos, size), seeds or (2 if small else 5)),
+        tuned=Way("fine-tuned", weights, lambda n: _tune(-3, photos, size), seeds or few_seeds),
         depths=(-1, -2, -4) if small else (-1, -2, -4, -6),
         few=min(most, 20),
     )
