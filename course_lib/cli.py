@@ -141,8 +141,12 @@ def _check(parameters: dict[str, Any]) -> dict[str, Any]:
     if {"model", "weights"} & checked.keys():
         model, weights = checked.get("model", "pawnet"), checked.get("weights")
         if weights is None and model != "pawnet":
-            raise CourseError(f"--model {model} needs --weights: a file, or DEFAULT for torchvision's own, which are downloaded once.")
-        load(model, classes=("one", "other"), weights=weights or "animals")  # refuses what does not fit, before a kernel starts
+            raise CourseError(
+                f"--model {model} needs --weights: a file, or DEFAULT for torchvision's own, which are downloaded once."
+            )
+        load(
+            model, classes=("one", "other"), weights=weights or "animals"
+        )  # refuses what does not fit, before a kernel starts
     return checked
 
 

@@ -176,7 +176,11 @@ def blocks(names: Sequence[str], parameters: Sequence[int], frozen: int) -> Pict
     fig, axes = figure(max(5.0, 0.5 * len(names) + 1.5), 2.8)
     axis = axes[0][0]
     for i, count in enumerate(parameters):
-        style = {"facecolor": "white", "edgecolor": BLUE, "hatch": "///"} if i < frozen else {"facecolor": ORANGE, "edgecolor": ORANGE}
+        style = (
+            {"facecolor": "white", "edgecolor": BLUE, "hatch": "///"}
+            if i < frozen
+            else {"facecolor": ORANGE, "edgecolor": ORANGE}
+        )
         axis.bar(i, max(count, 1), width=0.8, linewidth=1.5, **style)
     axis.set_yscale("log")
     axis.set_xticks(range(len(names)), names, rotation=45, ha="right")

@@ -41,7 +41,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         style = [
-            "text-align:right" if _is_numeric(self.rows, i) else "text-align:left" for i in range(len(self.columns))
+            f"padding:2px 10px;text-align:{'right' if _is_numeric(self.rows, i) else 'left'}"
+            for i in range(len(self.columns))
         ]
         head = "".join(
             f'<th scope="col" style="{s}">{html.escape(c)}</th>' for c, s in zip(self.columns, style, strict=True)

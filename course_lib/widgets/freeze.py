@@ -149,7 +149,9 @@ class FreezePicker(ipw.VBox):
             return
         if state != "failed" and last is not None and last.step:
             trained = sum(self._parameters()[frozen:])
-            accuracy = evaluate(self.trained, self.images, "val", frozen).accuracy  # a stopped run ends between two looks
+            accuracy = evaluate(
+                self.trained, self.images, "val", frozen
+            ).accuracy  # a stopped run ends between two looks
             self.runs.append(
                 {
                     "frozen": frozen,
