@@ -177,6 +177,16 @@ class Remembered:
             pass
         return _channels_last(self.store.values[rows.to(self.store.values.device)].to(self.net.device))
 
+    @property
+    def note(self) -> str:
+        """What was worked out and what was read, in a sentence."""
+        have, read = int(self.store.have.sum()), self.store.from_disk
+        size = self.store.bytes * have / len(self.store.have) / 1e6
+        return (
+            f"Outputs of {self.cut} frozen blocks are remembered for {have:,} images ({size:.1f} MB): {read:,} of them were read "
+            f"from the cache of an earlier run, {have - read:,} were worked out in {self.store.seconds:.1f} s."
+        )
+
     def fill(self, rows: torch.Tensor) -> Iterator[tuple[int, int]]:
         """Work out those rows that are missing, in parts; yields (rows done, rows to do) after each part."""
         if bool(self.store.have[rows].all()):

@@ -158,6 +158,7 @@ def test_features_come_back_from_disk_bit_for_bit(net, on_disk):
     assert [path.suffix for path in features_dir().iterdir()] == [".npz"]
     read = remember(Pixels(net, again), 5)
     assert read.store.from_disk == len(again.images) and progress(net, again) == []
+    assert f"{len(again.images)} of them were read from the cache" in read.note and "0 were worked out" in read.note
     assert torch.equal(read(all_rows(again)), made)
 
 
