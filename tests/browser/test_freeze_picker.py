@@ -24,6 +24,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this ma
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 TOKEN = "browser-test"
+READY = """() => {  // the indicator alone says idle before a kernel is there, and then nothing would run
+    const name = document.querySelector(".jp-KernelName"), state = document.querySelector(".jp-Notebook-ExecutionIndicator");
+    return name && !name.textContent.includes("No Kernel") && state && state.dataset.status === "idle";
+}"""
 CELLS = (
     """
 import sys
@@ -98,10 +102,10 @@ def page(lab: str) -> Iterator[object]:
             ),
         )
         page.goto(f"{lab}/doc/tree/picker.ipynb?reset&token={TOKEN}")
-        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=120_000)
+        page.wait_for_function(READY, timeout=180_000)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
-        page.get_by_role("button", name="Train", exact=True).wait_for(timeout=120_000)
+        page.get_by_role("button", name="Train", exact=True).wait_for(timeout=180_000)
         yield page
         browser.close()
 
