@@ -27,7 +27,7 @@ _HOME = {
     "CourseError": "errors",
     "Evaluation": "evaluation",
     "ImageSet": "images",
-    "Stage": "train",
+    "Stage": "stage",
     "evaluate": "evaluation",
     "feature_extraction": "recipes",
     "fine_tune": "recipes",

@@ -11,7 +11,7 @@ The model is traced with `torch.fx`; nothing here knows a family of architecture
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import torch
@@ -68,9 +68,10 @@ def head_path(model: nn.Module) -> str:
 
 
 def split_by_hand(model: nn.Module) -> list[Block]:
-    """The blocks that the model's own `blocks()` names."""
-    pairs = model.blocks()
-    return [Block(name, module) for name, module in (pairs.items() if hasattr(pairs, "items") else pairs)]
+    """The blocks that the model's own `blocks()` gives: a dict, (name, module) pairs, or modules, which are numbered."""
+    given = model.blocks()
+    pairs = given.items() if isinstance(given, Mapping | nn.ModuleDict) else given
+    return [Block(*pair) if isinstance(pair, tuple) else Block(f"block{i}", pair) for i, pair in enumerate(pairs)]
 
 
 def split(model: nn.Module, example: torch.Tensor) -> list[Block]:

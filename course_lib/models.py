@@ -116,7 +116,7 @@ def _download(name: str) -> Weights:
             f"The weights of {name} could not be downloaded ({error}). Give the path of a local .safetensors file instead, "
             "or go on with model 'pawnet' and weights 'animals', which ship with the course."
         ) from error
-    return Weights(state, tuple(entry.meta["categories"]), f"torchvision {entry}")
+    return Weights(state, _imagenet_names(name), f"torchvision {entry}")
 
 
 def _build(name: str, found: Weights | None) -> nn.Module:

@@ -26,7 +26,8 @@ from .intervals import wilson
 from .models import load
 from .paths import atomic, weights_dir
 from .sources import load_images
-from .train import Stage, fit
+from .stage import Stage
+from .train import fit
 from .weights import sha256
 
 SEED = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .train import Stage
+from .stage import Stage
 
 
 def from_scratch(epochs: int = 60, lr: float = 1e-3, batch: int = 16, **options: Any) -> list[Stage]:

@@ -141,6 +141,15 @@ class OwnPairs(OwnBlocks):
         return [("body", self.first), ("top", self.second)]
 
 
+class OwnModules(OwnBlocks):
+    def blocks(self) -> list[nn.Module]:
+        return [self.first, self.second]
+
+
+def test_blocks_without_names_are_numbered():
+    assert [block.name for block in split(OwnModules(), torch.randn(2, 4))] == ["block0", "block1"]
+
+
 @pytest.mark.parametrize("kind", [OwnBlocks, OwnPairs])
 def test_a_model_may_name_its_blocks_itself(kind):
     model, x = kind(), torch.randn(2, 4)

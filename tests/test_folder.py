@@ -173,6 +173,10 @@ def empty_classes(root: Path) -> None:
         path.unlink()
 
 
+def one_empty_class(root: Path) -> None:
+    (root / "zebra").mkdir()
+
+
 def no_class_folders(root: Path) -> None:
     empty(root)
     Image.new("RGB", (20, 20)).save(root / "a.png")
@@ -211,6 +215,7 @@ def a_class_missing_in_train(root: Path) -> None:
         (a_file, "is a file"),
         (empty, "holds no images"),
         (empty_classes, "holds no images"),
+        (one_empty_class, "Class zebra in .* has 0 images"),
         (no_class_folders, "holds no images"),
         (one_class, "one class, dog"),
         (few, "Class dog in .* has 2 images; at least 3"),

@@ -15,7 +15,7 @@ from ..errors import CourseError
 from ..images import ImageSet
 from ..recipes import feature_extraction, from_scratch, probe_then_fine_tune
 from ..sources import is_folder, load_images
-from ..train import Stage
+from ..stage import Stage
 from .learning_curve import Way
 
 SIZES = ("small", "full")

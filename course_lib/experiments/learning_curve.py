@@ -27,8 +27,9 @@ from ..images import ImageSet
 from ..intervals import Z, accuracy_interval, mean_interval
 from ..models import load
 from ..paths import weights_dir
+from ..stage import Stage
 from ..tables import Table
-from ..train import Record, Stage, fit
+from ..train import Record, fit
 from ..weights import sha256
 from .store import keep, kept
 

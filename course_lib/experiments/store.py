@@ -13,7 +13,19 @@ from typing import Any
 
 from ..paths import atomic, cache_dir
 
-CORE = ("augment", "blocks", "evaluation", "images", "models", "network", "pawnet", "remember", "train", "weights")
+CORE = (
+    "augment",
+    "blocks",
+    "evaluation",
+    "images",
+    "models",
+    "network",
+    "pawnet",
+    "remember",
+    "stage",
+    "train",
+    "weights",
+)
 
 
 def kept(settings: dict[str, Any]) -> dict[str, Any] | None:

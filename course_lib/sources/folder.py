@@ -105,7 +105,7 @@ def _visible(path: Path) -> list[Path]:
 
 
 def _classes(root: Path, found: dict[str, dict[str, list[Path]]]) -> tuple[str, ...]:
-    sets = {split: {name for name, files in by_class.items() if files} for split, by_class in found.items()}
+    sets = {split: set(by_class) for split, by_class in found.items()}
     classes = set.union(*sets.values())
     for split, names in sets.items():
         if names != classes:
