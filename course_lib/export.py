@@ -90,8 +90,8 @@ def _header(outcome: LessonRun) -> str:
 def _row(outcome: LessonRun) -> str:
     status = "<span class=ok>ok</span>" if outcome.error is None else "<span class=bad>failed</span>"
     results = "".join(
-        f"<tr><td>{result.name}</td><td class=number>{html.escape(result.amount)}</td>"
-        f"<td class=number>{result.interval}</td><td>{html.escape(result.note)}</td></tr>"
+        f"<tr><td>{result.name}<br><small>{html.escape(result.note)}</small></td>"
+        f"<td class=number>{html.escape(result.amount)}</td><td class=number>{result.interval}</td></tr>"
         for result in outcome.records.values()
     )
     error = f"<p class=failed>{html.escape(outcome.error)}</p>" if outcome.error else ""

@@ -39,11 +39,13 @@ class Threshold:
 
 
 THRESHOLDS: dict[str, list[Threshold]] = {
-    "04_dog_case_study": [  # ten breeds, so 10 % by chance
-        Threshold("frozen_5", "%", chance=10, low=35),
-        Threshold("frozen_50", "%", chance=10, low=50),
-        Threshold("tuned_50", "%", chance=10, low=50),
-        Threshold("scratch_50", "%", chance=10, low=25),
-        Threshold("final", "%", chance=10, low=55),
+    # Ten breeds, so 10 % by chance. Measured with 3 to 5 seeds: 72, 83, 85, 27 and 89 %; the bounds leave about ten points to
+    # other machines, whose last bits differ.
+    "04_dog_case_study": [
+        Threshold("frozen_5", "%", chance=10, low=60),
+        Threshold("frozen_50", "%", chance=10, low=73, high=95),
+        Threshold("tuned_50", "%", chance=10, low=75),
+        Threshold("scratch_50", "%", chance=10, low=18, high=50),
+        Threshold("final", "%", chance=10, low=80),
     ],
 }
