@@ -193,7 +193,7 @@ def _curve(looks: list[Record]) -> str:
     width, height, last = 420, 110, looks[-1].step
     points = " ".join(f"{40 + 370 * r.step / last:.1f},{height - 20 - 80 * r.val.accuracy:.1f}" for r in looks)
     return (
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" style="max-width:100%" role="img" '
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" style="display:block;max-width:100%" role="img" '
         f'aria-label="accuracy on val rose from {looks[0].val.accuracy:.0%} to {looks[-1].val.accuracy:.0%}">'
         f'<g stroke="#8a8a8a" stroke-width="1"><line x1="40" y1="90" x2="410" y2="90"/><line x1="40" y1="10" x2="410" y2="10" stroke-dasharray="2 3"/></g>'
         f'<g font-size="11" fill="currentColor"><text x="2" y="14">100 %</text><text x="18" y="94">0 %</text>'
