@@ -12,7 +12,6 @@ from functools import cached_property
 import torch
 from torch.nn import functional as F
 
-from .devices import autocast
 from .errors import CourseError
 from .images import ImageSet
 from .network import Network
@@ -100,6 +99,6 @@ def evaluate(
     scores = []
     for part in rows.split(BATCH):
         inputs = feed(fill_up(part))
-        with torch.no_grad(), net.mode(frozen=len(net)), autocast(net.device):
-            scores.append(run_evenly(net, inputs, feed.cut)[: len(part)].float())
+        with torch.no_grad(), net.mode(frozen=len(net)):
+            scores.append(run_evenly(net, inputs, feed.cut)[: len(part)])
     return Evaluation(split, rows, images.labels[rows], torch.cat(scores).cpu(), images.classes)

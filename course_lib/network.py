@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from .blocks import Block
+from .devices import autocast
 from .errors import CourseError
 from .paths import atomic
 from .tables import Table
@@ -41,6 +42,7 @@ class Network:
         size: height and width that the network takes, in pixels; None for the size of the images.
         mean, std: of the normalisation, for channels in 0 to 1.
         origin: one sentence on where the weights come from.
+        precision: number format of the body's blocks; None for what is fast on the device. The head is always float32.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Network:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     origin: str
+    precision: torch.dtype | None = None
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -84,8 +87,10 @@ class Network:
         """Images as the first block takes them: resized where needed, normalised, channels last.
 
         Arguments:
-            images: uint8 0 to 255, or float 0 to 1; N,3,H,W.
+            images: uint8 0 to 255, or float 0 to 1; N,3,H,W. Vectors, float N,D, are returned as they are.
         """
+        if images.ndim == 2:
+            return images
         x = images.float() / 255 if images.dtype == torch.uint8 else images
         if self.size and tuple(x.shape[-2:]) != (self.size, self.size):
             x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
@@ -94,10 +99,15 @@ class Network:
         return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def run(self, x: torch.Tensor, start: int = 0, stop: int | None = None) -> torch.Tensor:
-        """Blocks `start` to `stop` (not included) on a prepared input or on the output of block `start - 1`."""
-        for block in self.blocks[start:stop]:
-            x = block(x)
-        return x
+        """Blocks `start` to `stop` (not included) on a prepared input or on the output of block `start - 1`.
+
+        The blocks of the body run in `precision`; the head, whose scores go into a loss, in float32.
+        """
+        stop, last = len(self) if stop is None else stop, len(self) - 1
+        with autocast(self.device, self.precision):
+            for block in self.blocks[start : min(stop, last)]:
+                x = block(x)
+        return self.blocks[last](x.float()) if start <= last < stop else x
 
     def mode(self, frozen: int, norm: str = "train") -> _Mode:
         """A context in which the frozen blocks are a fixed function and the others train; restores all on leaving.

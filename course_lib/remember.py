@@ -23,7 +23,7 @@ import numpy as np
 import torch
 
 from .augment import Augment
-from .devices import autocast, free_bytes
+from .devices import free_bytes, precision
 from .errors import CourseError
 from .images import ImageSet
 from .network import Network
@@ -88,9 +88,9 @@ class Live:
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         net, count = self.source.net, len(rows)
         inputs = self.source(fill_up(rows))
-        with torch.no_grad(), net.mode(frozen=len(net)), autocast(net.device):
+        with torch.no_grad(), net.mode(frozen=len(net)):
             x = run_evenly(net, inputs, self.source.cut, self.cut)
-        return _channels_last(x[:count].float())
+        return _channels_last(x[:count])
 
 
 @dataclass
@@ -115,16 +115,18 @@ class Store:
         self.values[rows.to(self.values.device)] = values.to(self.values.device)
         self.have[rows] = True
 
-    def make_room(self, shape: tuple[int, ...], device: torch.device, others: dict[str, Store]) -> None:
+    def make_room(
+        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, others: dict[str, Store]
+    ) -> None:
         """Take memory for all rows on the device, else in RAM; the oldest other stores give way first."""
-        size = 4 * int(np.prod(shape))
+        size = dtype.itemsize * int(np.prod(shape))
         for place in dict.fromkeys((device, torch.device("cpu"))):
             for key in [key for key in others if key != self.key]:
                 if size < SHARE_OF_MEMORY * free_bytes(place):
                     break
                 del others[key]
             if size < SHARE_OF_MEMORY * free_bytes(place):
-                self.values = torch.empty(shape, device=place)
+                self.values = torch.empty(shape, dtype=dtype, device=place)
                 return
         raise CourseError(
             f"Remembering outputs of shape {shape[1:]} for {shape[0]} images takes {size / 1e9:.1f} GB, more than 40 % of the free "
@@ -134,19 +136,22 @@ class Store:
     def write(self, facts: dict[str, Any]) -> None:
         rows = self.have.nonzero().flatten()
         with atomic(self.path) as file:
-            np.savez(file, rows=rows.numpy(), values=self.values[rows].cpu().numpy(), facts=json.dumps(facts))
+            values = self.values[rows].cpu()
+            bits = values.view(torch.int16) if values.dtype == torch.bfloat16 else values  # NumPy has no bfloat16
+            np.savez(file, rows=rows.numpy(), values=bits.numpy(), facts=json.dumps(facts))
 
     def read(self, device: torch.device, others: dict[str, Store]) -> None:
         """Take over what an earlier run kept; a damaged file is removed, and worked out again."""
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 rows, values = torch.from_numpy(file["rows"]), torch.from_numpy(file["values"])
+                values = values.view(torch.bfloat16) if values.dtype == torch.int16 else values
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             self.path.unlink(missing_ok=True)
             return
-        self.make_room((len(self.have), *values.shape[1:]), device, others)
+        self.make_room((len(self.have), *values.shape[1:]), values.dtype, device, others)
         self.put(rows, values)
         self.from_disk = len(rows)
 
@@ -197,7 +202,9 @@ class Remembered:
         for part in missing.split(PART):
             values = self.live(part)
             if self.store.values is None:
-                self.store.make_room((len(self.store.have), *values.shape[1:]), values.device, self.images.stores)
+                self.store.make_room(
+                    (len(self.store.have), *values.shape[1:]), values.dtype, values.device, self.images.stores
+                )
             self.store.put(part, values)
             done += len(part)
             yield done, len(missing)
@@ -211,7 +218,7 @@ def remember(source: Pixels | Remembered, cut: int) -> Remembered:
 
     The images hold the features: asking again for the same ones, also for a subset, finds them. They are the same
     if all of this is: prefix weights and buffers, block names, pixels, size, normalisation, augmentation, view, seed,
-    torch version and kind of device.
+    torch version, kind of device and number format.
     """
     net, images = source.net, source.images
     inputs = source.facts if isinstance(source, Pixels) else source.facts["inputs"]
@@ -222,6 +229,7 @@ def remember(source: Pixels | Remembered, cut: int) -> Remembered:
         "inputs": inputs,
         "torch": torch.__version__,
         "device": net.device.type,
+        "precision": str(net.precision or precision(net.device)),
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     store = images.stores.get(key)

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from .devices import autocast, choose_device
+from .devices import choose_device
 from .errors import CourseError
 from .evaluation import Evaluation, evaluate
 from .images import ImageSet
@@ -179,9 +179,9 @@ def _step(
     moment: tuple[int, ...],
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """One step of gradient descent; the loss and the hits before it stay on the device."""
-    with _random(net.device, moment), autocast(net.device):
+    with _random(net.device, moment):
         scores = net.run(inputs, cut)
-    loss = F.cross_entropy(scores.float(), labels, label_smoothing=stage.label_smoothing)
+    loss = F.cross_entropy(scores, labels, label_smoothing=stage.label_smoothing)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
