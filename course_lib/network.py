@@ -24,10 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from .blocks import Block
 from .devices import autocast
 from .errors import CourseError
+from .mode import Mode
 from .paths import atomic
 from .tables import Table
-
-RUNNING = (nn.modules.batchnorm._NormBase,)  # layers whose buffers move in train mode
 
 
 @dataclass(eq=False)
@@ -109,14 +108,16 @@ class Network:
                 x = block(x)
         return self.blocks[last](x.float()) if start <= last < stop else x
 
-    def mode(self, frozen: int, norm: str = "train") -> _Mode:
+    def mode(self, frozen: int, norm: str = "train", frozen_norm: str = "eval", first: int = 0) -> Mode:
         """A context in which the frozen blocks are a fixed function and the others train; restores all on leaving.
 
         Arguments:
             frozen: as for `cut`.
-            norm: `train` lets BatchNorm in the trained blocks follow the batch; `eval` keeps its statistics.
+            norm: `train` lets BatchNorm in the trained blocks follow the batch; `eval` and `adapt` keep its statistics.
+            frozen_norm: `train` lets BatchNorm in the frozen blocks follow the batch as well, which undoes the freezing.
+            first: blocks before this one are left alone, where they are not run.
         """
-        return _Mode(self, self.cut(frozen), norm)
+        return Mode(self.blocks, self.cut(frozen), norm, frozen_norm, first)
 
     def parameter_groups(
         self, frozen: int, lr: float, decay: float = 1.0, weight_decay: float = 0.0
@@ -204,36 +205,6 @@ class Network:
         with atomic(path) as file:
             file.write(safetensors.torch.save(state, metadata={"card": json.dumps(facts)}))
         return path
-
-
-class _Mode:
-    """Sets train and eval mode and `requires_grad` for a cut; on leaving, both are as they were before."""
-
-    def __init__(self, net: Network, cut: int, norm: str) -> None:
-        if norm not in ("train", "eval"):
-            raise CourseError(
-                f"norm={norm!r} is not known; use 'train' (BatchNorm follows the batch) or 'eval' (it stays as it is)."
-            )
-        self.net, self.cut, self.norm = net, cut, norm
-
-    def __enter__(self) -> Network:
-        modules = [module for block in self.net.blocks for module in block.module.modules()]
-        self.training = [(module, module.training) for module in [*modules, *self.net.model.modules()]]
-        self.gradients = [(p, p.requires_grad) for block in self.net.blocks for p in block.parameters()]
-        # Trained blocks first: where a frozen block shares a module without weights, frozen wins.
-        for i in reversed(range(len(self.net))):
-            block, trains = self.net.blocks[i], i >= self.cut
-            for module in block.module.modules():
-                module.training = trains and not (self.norm == "eval" and isinstance(module, RUNNING))
-            for parameter in block.parameters():
-                parameter.requires_grad_(trains)
-        return self.net
-
-    def __exit__(self, *_: object) -> None:
-        for module, training in self.training:
-            module.training = training
-        for parameter, needed in self.gradients:
-            parameter.requires_grad_(needed)
 
 
 def class_names(classes: Sequence[str]) -> tuple[str, ...]:

@@ -5,8 +5,11 @@ for record in fit(net, dogs, fine_tune(epochs=10, frozen=-3, decay=0.5)): ...
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
+from .errors import CourseError
 from .stage import Stage
 
 
@@ -33,3 +36,25 @@ def probe_then_fine_tune(
 ) -> list[Stage]:
     """First the head alone, then the blocks from `frozen` on, so that a random head does not shake the body (Kumar et al. 2022)."""
     return [*feature_extraction(probe_epochs), *fine_tune(epochs, frozen, lr, decay, **options)]
+
+
+def gradual_unfreezing(
+    cuts: Sequence[int] = (-1, -2, -3), epochs: int = 3, lr: float = 1e-3, decay: float = 0.7, **options: Any
+) -> list[Stage]:
+    """Unfreeze from the head down, a stage for each cut (Howard and Ruder 2018, arXiv 1801.06146, section 3.3).
+
+    Arguments:
+        cuts: what is frozen in each stage, counted as in `Stage`; all of one sign, each freezing less than the one before.
+        epochs: of each stage.
+
+    Raises `CourseError` where the cuts do not go down.
+    """
+    cuts = tuple(cuts)
+    # 0 freezes nothing, whichever way the others are counted.
+    counted = [cut for cut in cuts if cut] if cuts and cuts[-1] == 0 else list(cuts)
+    falling = all(a > b for a, b in pairwise(counted))
+    if not counted or not falling or min(counted) < 0 < max(counted):
+        raise CourseError(
+            f"cuts={cuts} was given; gradual unfreezing frees more from stage to stage, for example (-1, -2, -4) or (5, 3, 0)."
+        )
+    return [Stage(frozen=cut, epochs=epochs, lr=lr, decay=decay, name=f"frozen={cut}", **options) for cut in cuts]

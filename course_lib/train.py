@@ -11,79 +11,28 @@ At a stage's start the optimizer is built over the trained blocks, and the froze
 
 from __future__ import annotations
 
-import contextlib
-import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from pathlib import Path
 
-import numpy as np
 import torch
-from torch.nn import functional as F
 
+from .checkpoint import Checkpoint, Place, identity, numbered, restore_optimizer
+from .checks import check
 from .devices import choose_device
-from .errors import CourseError
+from .draws import batches_in, epoch_order
 from .evaluation import Evaluation, evaluate
 from .images import ImageSet
+from .interrupts import unbroken
+from .layers import adapt_norm
 from .network import Network
+from .parallel import world
+from .record import Record
 from .remember import Live, Pixels, Remembered, remember
 from .stage import Stage
+from .step import Step
 
 Feed = Pixels | Live | Remembered
-
-
-@dataclass(frozen=True)
-class Record:
-    """One line of the story that `fit` tells.
-
-    Attributes:
-        phase: `remember` while frozen blocks are worked out (done and total count images), `train` after a step.
-        stage: number of the stage from 0; `name` is what it is called.
-        epoch: number of the epoch within the stage, from 1.
-        step, steps: steps trained so far and in the whole recipe.
-        done, total, bytes: of the phase `remember`.
-        seconds: since the start of the run.
-        lr: learning rate of the last block in this step.
-        val: Evaluation on the val split at the end of an epoch, else None.
-    """
-
-    phase: Literal["remember", "train"]
-    stage: int
-    name: str
-    step: int
-    steps: int
-    seconds: float
-    epoch: int = 0
-    done: int = 0
-    total: int = 0
-    bytes: int = 0
-    lr: float = 0.0
-    val: Evaluation | None = None
-    _loss: torch.Tensor | None = field(default=None, repr=False)
-    _hits: torch.Tensor | None = field(default=None, repr=False)
-
-    @property
-    def progress(self) -> float:
-        """How much of the recipe is done, 0 to 1."""
-        return self.step / self.steps
-
-    @property
-    def text(self) -> str:
-        """Where the run stands, in words."""
-        if self.phase == "remember":
-            return f"{self.name}: frozen blocks, image {self.done:,} of {self.total:,} ({self.bytes / 1e6:.0f} MB to remember)"
-        return f"{self.name}: step {self.step:,} of {self.steps:,} in {self.seconds:.1f} s, loss {self.loss:.2f}"
-
-    @property
-    def loss(self) -> float:
-        """Mean cross-entropy of this step's batch, in nats; reading it waits for the device."""
-        return math.nan if self._loss is None else self._loss.item()
-
-    @property
-    def accuracy(self) -> float:
-        """Share of this step's batch that was right before the step, 0 to 1; reading it waits for the device."""
-        return math.nan if self._hits is None else self._hits.float().mean().item()
 
 
 def fit(
@@ -95,6 +44,8 @@ def fit(
     device: str | torch.device | None = None,
     cache: bool = True,
     validate_every: int = 1,
+    checkpoint: str | Path | None = None,
+    save_every: float = 30.0,
 ) -> Iterator[Record]:
     """Train a network in place, one record a step.
 
@@ -106,133 +57,189 @@ def fit(
         device: `cuda`, `mps`, `cpu`, or None for the fastest.
         cache: remember what frozen blocks say of each image; False works it out at each step, to the same end.
         validate_every: epochs between two looks at the val split; 0 looks only at the end of each stage.
+        checkpoint: a .safetensors file that holds the run (see checkpoint.py). Where it is there, the run goes on from it, to
+            the weights that an uninterrupted run ends in. It is written when the run stops, for whatever reason.
+        save_every: seconds between two writes of the checkpoint while the run goes on; 0 writes it after every step.
 
-    Yields: `Record`. Stopping early (`break`, an interrupt) leaves the net whole, with the steps done so far.
+    Yields: `Record`. Stopping early (`break`, an interrupt) leaves the net whole, with the steps done so far; between two
+        records it is in the mode in which it was given.
     Raises `CourseError`, before any work, for a recipe that does not fit the net or the images.
     """
     stages = [recipe] if isinstance(recipe, Stage) else list(recipe)
-    cuts = _check(net, images, stages, validate_every, seed)
+    cuts = check(net, images, stages, validate_every, seed, save_every)
     net.to(choose_device(device))
-    return _run(net, images, stages, cuts, seed, cache, validate_every)
+    # Statistics of frozen blocks that follow the batch are part of the run.
+    lowest = 0 if any(stage.frozen_norm == "train" for stage in stages) else min(cuts)
+    kept = None
+    if checkpoint is not None:
+        kept = Checkpoint(checkpoint, identity(net, images, stages, seed, validate_every), net, lowest)
+    return _Run(net, images, stages, cuts, seed, cache, validate_every, kept, save_every).records()
 
 
-def _run(
-    net: Network, images: ImageSet, stages: list[Stage], cuts: list[int], seed: int, cache: bool, validate_every: int
-) -> Iterator[Record]:
-    start = time.perf_counter()
-    train, val = images.rows("train"), images.splits.get("val", torch.zeros(0, dtype=torch.int64))
-    # BatchNorm needs two images in a batch, so three images make one batch and not two.
-    per_epoch = [max(1, min(-(-len(train) // stage.batch), len(train) // 2)) for stage in stages]
-    steps = sum(n * stage.epochs for n, stage in zip(per_epoch, stages, strict=True))
-    lowest, step = min(cuts), 0
+class _Run:
+    """The state of a run, and the loop that moves it on."""
 
-    for number, (stage, cut) in enumerate(zip(stages, cuts, strict=True)):
-        name = stage.name or f"stage {number + 1}"
+    def __init__(
+        self,
+        net: Network,
+        images: ImageSet,
+        stages: list[Stage],
+        cuts: list[int],
+        seed: int,
+        cache: bool,
+        validate_every: int,
+        checkpoint: Checkpoint | None,
+        save_every: float,
+    ) -> None:
+        self.net, self.images, self.stages, self.cuts, self.seed, self.cache = net, images, stages, cuts, seed, cache
+        self.validate_every, self.checkpoint, self.save_every = validate_every, checkpoint, save_every
+        self.train, self.val = images.rows("train"), images.splits.get("val", torch.zeros(0, dtype=torch.int64))
+        self.per_epoch = [batches_in(len(self.train), stage.batch) for stage in stages]
+        self.planned = sum(n * stage.epochs for n, stage in zip(self.per_epoch, stages, strict=True))
+        self.place, self.began = Place(), time.perf_counter()
+        self.step: Step | None = None
+        self.best: list[torch.Tensor] = []  # of keep_best: the trained blocks at their best look
+        self.anchors: dict[torch.nn.Parameter, torch.Tensor] = {}
+        if any(stage.pull for stage in stages):
+            held = [p for block in net.blocks[min(cuts) : -1] for p in block.parameters()]
+            self.anchors = {p: p.detach().clone() for p in held}
+
+    def records(self) -> Iterator[Record]:
+        """The whole run, from where its checkpoint stands."""
+        kept = self._take_up()
+        if kept is not None:
+            done = "was complete" if self.place.stage == len(self.stages) else "goes on"
+            yield self._record("resume", note=f"the run {done}, from step {self.place.step:,} in its checkpoint")
+        self.saved = time.perf_counter()
+        try:
+            while self.place.stage < len(self.stages):
+                yield from self._stage(kept)
+                kept = None
+        finally:
+            self._save()
+
+    def _stage(self, kept: dict[str, torch.Tensor] | None) -> Iterator[Record]:
+        place, stage, cut = self.place, self.stages[self.place.stage], self.cuts[self.place.stage]
+        batches = self.per_epoch[place.stage]
+        labels = self.images.labels.to(self.net.device)
+        weights = stage.loss_weights(self.images.labels[self.train], len(self.images.classes))
+        feeds = self._feeds(stage, cut)
+        yield from self._remember(feeds)
+        if stage.norm == "adapt" and place.epoch == place.batch == 0:
+            adapt_norm(self.net, feeds[0], self.train, cut)
+        self.step = Step(self.net, stage, None if weights is None else weights.to(self.net.device), self.anchors)
+        if kept is not None:
+            restore_optimizer(self.step.optimizer, kept)
+
+        while place.epoch < stage.epochs and not place.ended:
+            order = epoch_order(self.train, self.seed, place.stage, place.epoch).tensor_split(batches)
+            feed, last = feeds[place.epoch % len(feeds)], None
+            while place.batch < batches:
+                factor = stage.rate((place.epoch * batches + place.batch + 0.5) / (stage.epochs * batches))
+                when = (self.seed, place.stage, place.epoch, place.batch)
+                with unbroken():
+                    sums, note = self.step(feed, order[place.batch], labels, factor, when)
+                    place.batch, place.step = place.batch + 1, place.step + 1
+                told = {"lr": self.step.rates[-1] * factor, "epoch": place.epoch + 1, "note": note, "_sums": sums}
+                if place.batch < batches:
+                    self._save_if_due()
+                    yield self._record("train", **told)
+                else:
+                    last = told
+            look = self._look(stage, feeds[0])
+            with unbroken():
+                note = self._judge(stage, look)
+                place.epoch, place.batch = place.epoch + 1, 0
+            told = last or {"epoch": place.epoch}
+            told["note"] = " ".join(filter(None, (told.get("note", ""), note)))
+            self._save_if_due()
+            yield self._record("train", val=look, **told)
+        with unbroken():
+            if self.best:
+                self._put_best()
+            self.step.optimizer.zero_grad()
+            self.step, self.best = None, []
+            place.next_stage()
+
+    def _feeds(self, stage: Stage, cut: int) -> list[Feed]:
+        """What the stage's blocks are fed with, one feed for each view of the images."""
         views = min(stage.views, stage.epochs) if stage.augment else 1
-        feeds: list[Feed] = [_feed(net, images, stage, view, seed, cut, lowest, cache) for view in range(views)]
+        pixels = [Pixels(self.net, self.images, stage.augment, view, self.seed) for view in range(views)]
+        if cut == 0 or stage.frozen_norm == "train":
+            return pixels
+        if not self.cache:
+            return [Live(source, cut) for source in pixels]
+        # The lowest cut of the recipe never trains: later stages start from what is remembered there.
+        lowest = min(self.cuts)
+        return [remember(remember(source, lowest) if 0 < lowest < cut else source, cut) for source in pixels]
+
+    def _remember(self, feeds: list[Feed]) -> Iterator[Record]:
         for view, feed in enumerate(feeds):
-            rows = torch.cat([train, val]) if view == 0 else train
+            rows = torch.cat([self.train, self.val]) if view == 0 else self.train
             for part in _chain(feed):
                 for done, total in part.fill(rows):
-                    now = time.perf_counter() - start
-                    size = part.store.bytes
-                    yield Record("remember", number, name, step, steps, now, done=done, total=total, bytes=size)
-        with net.mode(stage.frozen, stage.norm):
-            groups = net.parameter_groups(stage.frozen, stage.lr, stage.decay, stage.weight_decay)
-            optimizer = torch.optim.AdamW(groups, fused=net.device.type in ("cuda", "cpu"))
-            rates = [group["lr"] for group in groups]
-            for epoch in range(stage.epochs):
-                order = train[torch.from_numpy(np.random.default_rng([seed, number, epoch]).permutation(len(train)))]
-                for i, rows in enumerate(order.tensor_split(per_epoch[number])):
-                    factor = stage.rate((epoch * per_epoch[number] + i + 0.5) / (stage.epochs * per_epoch[number]))
-                    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                        group["lr"] = rate * factor
-                    inputs, labels = feeds[epoch % views](rows), images.labels[rows].to(net.device)
-                    loss, hits = _step(net, optimizer, inputs, labels, cut, stage, (seed, number, epoch, i))
-                    step += 1
-                    last = i == per_epoch[number] - 1
-                    due = epoch + 1 == stage.epochs or (validate_every and (epoch + 1) % validate_every == 0)
-                    looked = evaluate(net, images, "val", feed=feeds[0]) if last and due and len(val) else None
-                    now = time.perf_counter() - start
-                    yield Record(
-                        "train",
-                        number,
-                        name,
-                        step,
-                        steps,
-                        now,
-                        epoch + 1,
-                        lr=rates[-1] * factor,
-                        val=looked,
-                        _loss=loss,
-                        _hits=hits,
-                    )
+                    yield self._record("remember", done=done, total=total, bytes=part.store.bytes)
 
+    def _look(self, stage: Stage, feed: Feed) -> Evaluation | None:
+        """How good the network is on the val split, when it is time to look."""
+        epoch = self.place.epoch + 1
+        due = epoch == stage.epochs or (self.validate_every and epoch % self.validate_every == 0)
+        return evaluate(self.net, self.images, "val", feed=feed) if due and len(self.val) else None
 
-def _step(
-    net: Network,
-    optimizer: torch.optim.Optimizer,
-    inputs: torch.Tensor,
-    labels: torch.Tensor,
-    cut: int,
-    stage: Stage,
-    moment: tuple[int, ...],
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """One step of gradient descent; the loss and the hits before it stay on the device."""
-    with _random(net.device, moment):
-        scores = net.run(inputs, cut)
-    loss = F.cross_entropy(scores, labels, label_smoothing=stage.label_smoothing)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.detach(), scores.detach().argmax(1) == labels
+    def _judge(self, stage: Stage, look: Evaluation | None) -> str:
+        """Keep what is best so far; end the stage when it has been long ago. The sentence that says so comes back."""
+        place = self.place
+        if look is None or not (stage.patience or stage.keep_best):
+            return ""
+        found = (look.accuracy, -look.loss)
+        if place.best is None or found > place.best:
+            place.best, place.worse = found, 0
+            if stage.keep_best:
+                self.best = [tensor.detach().clone() for tensor in self._trained(place.stage)]
+            return ""
+        place.worse += 1
+        if not stage.patience or place.worse < stage.patience:
+            return ""
+        place.ended = True
+        left = stage.epochs - place.epoch - 1
+        place.spared += left * self.per_epoch[place.stage]
+        return f"The stage ends {left} epochs early: {place.worse} looks at val were no better than the best."
 
+    def _put_best(self) -> None:
+        with torch.no_grad():
+            for tensor, best in zip(self._trained(self.place.stage), self.best, strict=True):
+                tensor.copy_(best)
 
-@contextlib.contextmanager
-def _random(device: torch.device, moment: tuple[int, ...]) -> Iterator[None]:
-    """Dropout that follows from the moment alone, so that a run can be repeated; the caller's generators stay untouched."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(int(np.random.SeedSequence(moment).generate_state(1)[0]))
-        yield
+    def _trained(self, stage: int) -> list[torch.Tensor]:
+        return [tensor for block in self.net.blocks[self.cuts[stage] :] for tensor in block.state()]
 
+    def _take_up(self) -> dict[str, torch.Tensor] | None:
+        """Go to where the checkpoint stands; its tensors come back, None where there is no file."""
+        found = self.checkpoint.load() if self.checkpoint else None
+        if found is None:
+            return None
+        self.place, tensors = found
+        here = self.net.device
+        self.anchors = dict(zip(self.anchors, (t.to(here) for t in numbered("anchor", tensors)), strict=True))
+        self.best = [tensor.to(here) for tensor in numbered("best", tensors)]
+        return tensors
 
-def _check(net: Network, images: ImageSet, stages: list[Stage], validate_every: int, seed: int) -> list[int]:
-    """The cuts of the stages, after all that could go wrong was looked at."""
-    if not stages or not all(isinstance(stage, Stage) for stage in stages):
-        raise CourseError(f"A recipe is a Stage or a list of them; received {stages!r}.")
-    if len(net.classes) != len(images.classes):
-        raise CourseError(
-            f"{net.name} has a head for {len(net.classes)} classes and {images.name} has {len(images.classes)}: "
-            f"load the network with classes=images.classes."
-        )
-    if len(images.rows("train")) < 2:
-        raise CourseError(f"{images.name} has {len(images.rows('train'))} training images; at least 2 are needed.")
-    if not isinstance(validate_every, int) or validate_every < 0:
-        raise CourseError(
-            f"validate_every={validate_every!r} is out of range; it is a whole number of epochs, 0 for the end only."
-        )
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise CourseError(f"seed={seed!r} is out of range; it is a whole number from 0.")
-    cuts = [net.cut(stage.frozen) for stage in stages]
-    for stage, cut in zip(stages, cuts, strict=True):
-        if cut == len(net):
-            raise CourseError(
-                f"frozen={stage.frozen} freezes all {cut} blocks of {net.name}, so nothing would train; use -1 for the head alone."
-            )
-    return cuts
+    def _save_if_due(self) -> None:
+        if self.checkpoint and time.perf_counter() - self.saved >= self.save_every:
+            self._save()
 
+    def _save(self) -> None:
+        if self.checkpoint and world()[0] == 0:
+            with unbroken():
+                optimizer = self.step.optimizer if self.step else None
+                self.checkpoint.save(self.place, optimizer, self.anchors.values(), self.best)
+        self.saved = time.perf_counter()
 
-def _feed(
-    net: Network, images: ImageSet, stage: Stage, view: int, seed: int, cut: int, lowest: int, cache: bool
-) -> Feed:
-    """What the trained blocks are fed with: pixels, or the frozen blocks' outputs, remembered or live."""
-    pixels = Pixels(net, images, stage.augment, view, seed)
-    if cut == 0:
-        return pixels
-    if not cache:
-        return Live(pixels, cut)
-    # The lowest cut of the recipe never trains: later stages start from what is remembered there.
-    return remember(remember(pixels, lowest) if 0 < lowest < cut else pixels, cut)
+    def _record(self, phase: str, **told: object) -> Record:
+        number = min(self.place.stage, len(self.stages) - 1)
+        name = self.stages[number].name or f"stage {number + 1}"
+        now = time.perf_counter() - self.began
+        return Record(phase, number, name, self.place.step, self.planned - self.place.spared, now, **told)
 
 
 def _chain(feed: Feed) -> list[Remembered]:

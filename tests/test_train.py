@@ -15,7 +15,8 @@ from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
 from course_lib.network import Network
 from course_lib.recipes import feature_extraction, fine_tune, from_scratch, probe_then_fine_tune
-from course_lib.train import Stage, fit
+from course_lib.stage import Stage
+from course_lib.train import fit
 
 HEAD = Stage(frozen=-1, epochs=2, lr=1e-2, batch=5)
 
@@ -264,10 +265,10 @@ def test_more_views_than_epochs_are_not_made():
 
 
 def test_no_batch_holds_one_image(monkeypatch):
-    from course_lib import train
+    from course_lib.step import Step
 
-    sizes, step = [], train._step
-    monkeypatch.setattr(train, "_step", lambda *args: sizes.append(len(args[3])) or step(*args))
+    sizes, call = [], Step.__call__
+    monkeypatch.setattr(Step, "__call__", lambda self, *args: sizes.append(len(args[1])) or call(self, *args))
     for count, batch in ((3, 2), (5, 4), (9, 4), (2, 32)):
         sizes.clear()
         run(make("pawnet"), toy_images(train=count), Stage(epochs=1, batch=batch))
@@ -281,7 +282,7 @@ def test_rates_follow_the_schedule_and_the_distance_from_the_head(monkeypatch):
         def step(self, *args, **kwargs):
             seen.append({group["block"]: group["lr"] for group in self.param_groups})
             held = {id(p) for group in self.param_groups for p in group["params"]}
-            assert held == {id(p) for p in net.model.parameters() if p.requires_grad}
+            assert held == {id(p) for block in net.blocks[3:] for p in block.parameters()}
             return super().step(*args, **kwargs)
 
     monkeypatch.setattr(torch.optim, "AdamW", Spy)

@@ -19,7 +19,9 @@ from course_lib.blocks import split
 from course_lib.images import ImageSet
 from course_lib.models import load
 from course_lib.network import Network
-from course_lib.train import Record, Stage, fit
+from course_lib.record import Record
+from course_lib.stage import Stage
+from course_lib.train import fit
 
 CLASSES = ("red", "green", "blue")
 

@@ -19,9 +19,10 @@ from ..evaluation import evaluate
 from ..images import ImageSet
 from ..network import Network
 from ..recipes import fine_tune
+from ..record import Record
 from ..stage import Stage
 from ..tables import Table
-from ..train import Record, fit
+from ..train import fit
 from .runner import Runner
 
 FROZEN, TRAINS = "#0072B2", "#D55E00"
