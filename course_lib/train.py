@@ -97,6 +97,7 @@ class _Run:
         self.per_epoch = [batches_in(len(self.train), stage.batch) for stage in stages]
         self.planned = sum(n * stage.epochs for n, stage in zip(self.per_epoch, stages, strict=True))
         self.place, self.began = Place(), time.perf_counter()
+        self.moved = False  # since the checkpoint was read or written
         self.step: Step | None = None
         self.best: list[torch.Tensor] = []  # of keep_best: the trained blocks at their best look
         self.anchors: dict[torch.nn.Parameter, torch.Tensor] = {}
@@ -139,7 +140,7 @@ class _Run:
                 when = (self.seed, place.stage, place.epoch, place.batch)
                 with unbroken():
                     sums, note = self.step(feed, order[place.batch], labels, factor, when)
-                    place.batch, place.step = place.batch + 1, place.step + 1
+                    place.batch, place.step, self.moved = place.batch + 1, place.step + 1, True
                 told = {"lr": self.step.rates[-1] * factor, "epoch": place.epoch + 1, "note": note, "_sums": sums}
                 if place.batch < batches:
                     self._save_if_due()
@@ -149,7 +150,7 @@ class _Run:
             look = self._look(stage, feeds[0])
             with unbroken():
                 note = self._judge(stage, look)
-                place.epoch, place.batch = place.epoch + 1, 0
+                place.epoch, place.batch, self.moved = place.epoch + 1, 0, True
             told = last or {"epoch": place.epoch}
             told["note"] = " ".join(filter(None, (told.get("note", ""), note)))
             self._save_if_due()
@@ -160,6 +161,7 @@ class _Run:
             self.step.optimizer.zero_grad()
             self.step, self.best = None, []
             place.next_stage()
+            self.moved = True
 
     def _feeds(self, stage: Stage, cut: int) -> list[Feed]:
         """What the stage's blocks are fed with, one feed for each view of the images."""
@@ -229,11 +231,11 @@ class _Run:
             self._save()
 
     def _save(self) -> None:
-        if self.checkpoint and world()[0] == 0:
+        if self.checkpoint and self.moved and world()[0] == 0:
             with unbroken():
                 optimizer = self.step.optimizer if self.step else None
                 self.checkpoint.save(self.place, optimizer, self.anchors.values(), self.best)
-        self.saved = time.perf_counter()
+        self.saved, self.moved = time.perf_counter(), False
 
     def _record(self, phase: str, **told: object) -> Record:
         number = min(self.place.stage, len(self.stages) - 1)
