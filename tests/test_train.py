@@ -99,10 +99,17 @@ def test_small_and_odd_numbers_of_images_end_alike(count):
 @pytest.mark.parametrize(
     ("name", "recipe"),
     [("resnet18", "head"), ("resnet18", "views then none"), ("mobilenet_v2", "head"), ("mobilenet_v2", "views then none"),
-     ("squeezenet1_0", "head"), ("squeezenet1_0", "gradual"), ("wide", "head"), ("vit", "gradual"), ("vit", "views")],
+     ("squeezenet1_0", "head"), ("squeezenet1_0", "gradual"), ("wide", "head"), ("vit", "gradual"), ("vit", "views"),
+     ("resnet18", "gradual"), ("mobilenet_v2", "gradual"), ("densenet121", "gradual")],
 )  # fmt: skip
 def test_other_architectures_end_alike(name, recipe):
     assert_cache_changes_nothing(make(name), RECIPES[recipe], train=9, val=3, size=32)
+
+
+def test_a_vision_transformer_of_full_size_ends_alike():
+    """86 million parameters at 224 px, so on very few images."""
+    recipe = [Stage(frozen=-1, epochs=1), Stage(frozen=-2, epochs=1), Stage(frozen=-3, epochs=1)]
+    assert_cache_changes_nothing(make("vit_b_16"), recipe, train=4, val=2, test=1, size=32)
 
 
 def test_in_place_dropout_in_the_head_does_not_edit_what_is_remembered():
