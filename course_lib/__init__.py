@@ -31,13 +31,18 @@ _HOME = {
     "evaluate": "evaluation",
     "feature_extraction": "recipes",
     "fine_tune": "recipes",
+    "depends_on": "sweeps.function",
     "fit": "train",
     "from_scratch": "recipes",
+    "gradual_unfreezing": "recipes",
     "load": "models",
     "load_images": "sources",
+    "lr_find": "learning_rate",
     "model_names": "models",
+    "pool": "sweeps.executors",
     "probe_then_fine_tune": "recipes",
     "record": "results",
+    "sweep": "sweeps.sweep",
     "wilson": "intervals",
 }
 __all__ = [*_HOME]

@@ -38,6 +38,10 @@ def main(arguments: list[str] | None = None) -> int:
             parser.unknown(options.command, unknown[0])
         if options.command == "run":
             return run(options)
+        if options.command == "sweep":
+            from .sweeps.command import command
+
+            return command(options)
         if options.command == "pretrain":
             return pretrain(options.name)
         return check_machine(options.out)
@@ -234,6 +238,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     net = commands.add_parser("pretrain", help="train a shipped net again", allow_abbrev=False)
     net.add_argument("name", metavar="NAME", help="the net's name, e.g. animals")
+    from .sweeps.command import add_arguments
+
+    add_arguments(commands.add_parser("sweep", help="run a function over a grid of configs", allow_abbrev=False))
     return parser
 
 

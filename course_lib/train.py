@@ -27,7 +27,7 @@ from .interrupts import unbroken
 from .layers import adapt_norm
 from .network import Network
 from .parallel import world
-from .record import Record
+from .records import Record
 from .remember import Live, Pixels, Remembered, remember
 from .stage import Stage
 from .step import Step

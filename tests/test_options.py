@@ -18,7 +18,7 @@ from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
 from course_lib.images import ImageSet
 from course_lib.layers import adapt_norm, norms
-from course_lib.lr_find import lr_find
+from course_lib.learning_rate import lr_find
 from course_lib.network import Network
 from course_lib.penalties import pull_back
 from course_lib.remember import Pixels

@@ -56,7 +56,18 @@ def test_no_tracked_file_is_large():
     assert [path.name for path in paths if path.is_file() and path.stat().st_size > LARGEST] == []
 
 
-@pytest.mark.parametrize("module", ["course_lib", "course_lib.cli", "course_lib.results", "course_lib.lessons"])
+def test_no_module_takes_the_place_of_a_public_name():
+    """`import course_lib.record` would make `course_lib.record` that module, whatever function had the name."""
+    import course_lib
+
+    modules = {path.stem for path in (ROOT / "course_lib").iterdir()}
+    assert modules.isdisjoint(course_lib.__all__)
+
+
+LIGHT = ["course_lib", "course_lib.cli", "course_lib.results", "course_lib.lessons", "course_lib.sweeps.command"]
+
+
+@pytest.mark.parametrize("module", LIGHT)
 def test_importing_is_light(module):
     heavy = "torch torchvision matplotlib IPython nbconvert papermill ipywidgets".split()
     code = f"import sys, {module}; print([name for name in {heavy} if name in sys.modules])"

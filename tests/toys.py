@@ -19,7 +19,7 @@ from course_lib.blocks import split
 from course_lib.images import ImageSet
 from course_lib.models import load
 from course_lib.network import Network
-from course_lib.record import Record
+from course_lib.records import Record
 from course_lib.stage import Stage
 from course_lib.train import fit
 

@@ -19,7 +19,7 @@ from ..evaluation import evaluate
 from ..images import ImageSet
 from ..network import Network
 from ..recipes import fine_tune
-from ..record import Record
+from ..records import Record
 from ..stage import Stage
 from ..tables import Table
 from ..train import fit
