@@ -10,6 +10,7 @@ from .layers import norms
 from .network import Network
 from .parallel import world
 from .stage import Stage
+from .vectors import check_inputs
 
 
 def check(
@@ -26,6 +27,7 @@ def check(
             f"{net.name} has a head for {len(net.classes)} classes and {images.name} has {len(images.classes)}: "
             f"load the network with classes=images.classes."
         )
+    check_inputs(net, images)
     if len(images.rows("train")) < 2:
         raise CourseError(f"{images.name} has {len(images.rows('train'))} training images; at least 2 are needed.")
     if not isinstance(validate_every, int) or validate_every < 0:

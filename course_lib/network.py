@@ -19,11 +19,11 @@ import safetensors.torch
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from .blocks import Block
 from .devices import autocast
 from .errors import CourseError
+from .flops import run_counted
 from .mode import Mode
 from .paths import atomic
 from .tables import Table
@@ -86,10 +86,8 @@ class Network:
         """Images as the first block takes them: resized where needed, normalised, channels last.
 
         Arguments:
-            images: uint8 0 to 255, or float 0 to 1; N,3,H,W. Vectors, float N,D, are returned as they are.
+            images: uint8 0 to 255, or float 0 to 1; N,3,H,W.
         """
-        if images.ndim == 2:
-            return images
         x = images.float() / 255 if images.dtype == torch.uint8 else images
         if self.size and tuple(x.shape[-2:]) != (self.size, self.size):
             x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
@@ -156,15 +154,18 @@ class Network:
 
         Arguments:
             size: height and width of the image, in pixels; by default what the network takes, or 224.
+
+        Raises `CourseError` for another size than the one that the network takes.
         """
-        size = self.size or size or 224
+        if size is not None and self.size not in (None, size):
+            raise CourseError(f"size={size} was asked of {self.name}, which takes only {self.size} pixels.")
+        size = size or self.size or 224
         rows, flops = [], []
         with torch.no_grad(), self.mode(frozen=len(self)):
             x = self.prepare(torch.zeros(1, 3, size, size, dtype=torch.uint8, device=self.device))
             for i, block in enumerate(self.blocks):
-                with FlopCounterMode(display=False) as counter:
-                    x = block(x)
-                flops.append(counter.get_total_flops())
+                x, count = run_counted(block, x)
+                flops.append(count)
                 rows.append(
                     [i, block.name, " x ".join(map(str, x.shape[1:])), sum(p.numel() for p in block.parameters())]
                 )
