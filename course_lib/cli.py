@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             return command(options)
         if options.command == "pretrain":
-            return pretrain(options.name)
+            return pretrain(options)
         return check_machine(options.out)
     except CourseError as error:
         print(f"course: {error}", file=sys.stderr)
@@ -115,17 +115,20 @@ def check_machine(out: Path) -> int:
     return 1 if missing else 0
 
 
-def pretrain(name: str) -> int:
+def pretrain(options: argparse.Namespace) -> int:
     """Train one of the shipped nets again, from its recipe."""
     from .pretrain import pretrain as train
 
-    print(f"Written: {_near(train(name, progress=print))}")
+    more = {"epochs": options.epochs, "images": options.images, "out": options.out}
+    path = train(options.name, progress=lambda text: print(text, flush=True), **more)
+    print(f"Written: {_near(path)}")
     return 0
 
 
 def _check(parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters with paths made absolute (a kernel works in another folder); refuses what cannot work, early."""
     from .models import load
+    from .sources import BUILT_IN
     from .sources.folder import check_folder
 
     checked = dict(parameters)
@@ -140,7 +143,7 @@ def _check(parameters: dict[str, Any]) -> dict[str, Any]:
             raise CourseError(
                 f"--{name} {value}: there is no such file or folder. Check the path (seen from {Path.cwd()})."
             )
-    if "images" in checked and checked["images"] != "dogworld":
+    if "images" in checked and checked["images"] not in BUILT_IN:
         check_folder(checked["images"])
     if {"model", "weights"} & checked.keys():
         model, weights = checked.get("model", "pawnet"), checked.get("weights")
@@ -209,7 +212,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _seeds(text: str) -> int:
+def _whole(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number from 1 on is needed, received {text!r}")
     return int(text)
@@ -226,7 +229,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--model", metavar="M", help="a model by name, e.g. pawnet or resnet18")
     one.add_argument("--weights", metavar="W", help="pretrained weights by name, or a file")
     one.add_argument("--size", choices=("small", "full"), help="small for a laptop (about a minute a lesson), or full")
-    one.add_argument("--seeds", metavar="N", type=_seeds, help="repetitions of each experiment")
+    one.add_argument("--seeds", metavar="N", type=_whole, help="repetitions of each experiment")
     one.add_argument(
         "--out", metavar="FOLDER", type=Path, default=ROOT / "runs", help="where the pages go (default: runs)"
     )
@@ -237,7 +240,10 @@ def _parser() -> argparse.ArgumentParser:
         "--out", metavar="FOLDER", type=Path, default=ROOT / "runs", help="a folder for pages to look at"
     )
     net = commands.add_parser("pretrain", help="train a shipped net again", allow_abbrev=False)
-    net.add_argument("name", metavar="NAME", help="the net's name, e.g. animals")
+    net.add_argument("name", metavar="NAME", help="animals, photos, textures, digits or shuffled")
+    net.add_argument("--images", metavar="FOLDER", help="for photos: the folder of Imagenette2-160")
+    net.add_argument("--epochs", metavar="N", type=_whole, help="passes over the images (default: as shipped)")
+    net.add_argument("--out", metavar="FOLDER", type=Path, help="where to write (default: data/weights)")
     from .sweeps.command import add_arguments
 
     add_arguments(commands.add_parser("sweep", help="run a function over a grid of configs", allow_abbrev=False))
