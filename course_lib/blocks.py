@@ -16,13 +16,11 @@ from itertools import pairwise
 
 import torch
 from torch import fx, nn
-from torch.nn import functional as F
 
 from .errors import CourseError
+from .tracing import ADVICE, holds_matrix, trace
 
-LISTS = (nn.Sequential, nn.ModuleList)
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-ADVICE = "Give the model a method `blocks()` that returns its blocks in order, as (name, module) pairs."
 
 
 class Block:
@@ -52,26 +50,22 @@ class Block:
         return [*self.module.parameters(), *self.module.buffers()]
 
 
-def head_path(model: nn.Module) -> str:
-    """Path of the module that makes the class scores: the last one with a weight matrix, in the order of computation."""
-    if inspect.ismethod(getattr(model, "blocks", None)):
-        last = split_by_hand(model)[-1].module
-        inside = [module for module in last.modules() if not list(module.children()) and _holds_matrix(module)]
-        return next(path for path, module in model.named_modules() if module is inside[-1])
-    last = [node.target for node in _trace(model).nodes if node.op == "call_module" and _has_matrix(model, node)][-1]
-    leaves = [
-        (path, m)
-        for path, m in model.get_submodule(last).named_modules()
-        if not list(m.children()) and _holds_matrix(m)
-    ]
-    return ".".join(filter(None, (last, leaves[-1][0])))
-
-
 def split_by_hand(model: nn.Module) -> list[Block]:
-    """The blocks that the model's own `blocks()` gives: a dict, (name, module) pairs, or modules, which are numbered."""
+    """The blocks that the model's own `blocks()` gives: a dict, (name, module) pairs, or modules, which are numbered.
+
+    Raises `CourseError` when it gives anything else, nothing, or a name twice.
+    """
     given = model.blocks()
-    pairs = given.items() if isinstance(given, Mapping | nn.ModuleDict) else given
-    return [Block(*pair) if isinstance(pair, tuple) else Block(f"block{i}", pair) for i, pair in enumerate(pairs)]
+    listed = given.items() if isinstance(given, Mapping | nn.ModuleDict) else given
+    pairs = [pair if isinstance(pair, tuple) else (f"block{i}", pair) for i, pair in enumerate(listed)]
+    for name, module in pairs:
+        if not isinstance(module, nn.Module):
+            raise CourseError(
+                f"`blocks()` of {type(model).__name__} gives a {type(module).__name__} as {name}. {ADVICE}"
+            )
+    if not pairs or len({name for name, _ in pairs}) < len(pairs):
+        raise CourseError(f"`blocks()` of {type(model).__name__} gives no block, or one name twice. {ADVICE}")
+    return [Block(name, module) for name, module in pairs]
 
 
 def split(model: nn.Module, example: torch.Tensor) -> list[Block]:
@@ -79,7 +73,7 @@ def split(model: nn.Module, example: torch.Tensor) -> list[Block]:
 
     Arguments:
         model: any module that maps one tensor to one tensor; its parameters are shared, not copied.
-        example: an input of the right shape, at least 2 images; the chain is checked on it (`torch.equal`).
+        example: an input of the right shape; the chain is checked on it (`torch.equal`).
 
     Raises `CourseError` when the model cannot be traced, when its output is not one tensor, when a block would hold
     a random step that cannot be switched off, or when the chain does not equal the model.
@@ -87,65 +81,10 @@ def split(model: nn.Module, example: torch.Tensor) -> list[Block]:
     if inspect.ismethod(getattr(model, "blocks", None)):
         blocks = split_by_hand(model)
     else:
-        blocks = _cut(model, _trace(model))
+        blocks = _cut(model, trace(model))
     _check_partition(model, blocks)
     _check_chain(model, blocks, example)
     return blocks
-
-
-class _Opener(fx.Tracer):
-    """Opens containers only, so that a residual block, an Inception module or an encoder layer stays whole."""
-
-    def is_leaf_module(self, module: nn.Module, path: str) -> bool:
-        return not (isinstance(module, LISTS) or _is_stack(module))
-
-
-def _is_stack(module: nn.Module) -> bool:
-    """A module with a list of two or more units, such as ViT's Encoder, is a stack of blocks and is opened.
-
-    A unit is a module of a type that torch.nn does not define, holds weights, and is no plain list itself.
-    """
-    return any(sum(map(_is_unit, child)) >= 2 for child in module.children() if isinstance(child, LISTS))
-
-
-def _is_unit(module: nn.Module) -> bool:
-    own_type = not type(module).__module__.startswith("torch.nn.") and not isinstance(module, LISTS)
-    return own_type and any(True for _ in module.parameters())
-
-
-def _trace(model: nn.Module) -> fx.Graph:
-    # The trace takes one path through Python's control flow, so train and eval mode must take the same one.
-    training = [(module, module.training) for module in model.modules()]
-    try:
-        in_training = str(_Opener().trace(model.train()))
-        graph = _Opener().trace(model.eval())
-    except Exception as error:  # fx raises many kinds, all of them about the model's own forward
-        raise CourseError(f"{type(model).__name__} cannot be cut into blocks: {_first_line(error)} {ADVICE}") from error
-    finally:
-        for module, flag in training:
-            module.training = flag
-    for node in graph.nodes:
-        is_random = node.op == "call_function" and (
-            "training" in node.kwargs or node.target in (F.dropout, torch.dropout)
-        )
-        if is_random:
-            raise CourseError(
-                f"{type(model).__name__} calls `{node.name}` as a function with a fixed training flag, which cannot be "
-                f"switched between train and eval after tracing. Use the module (nn.Dropout), or: {ADVICE}"
-            )
-    if str(graph) != in_training:
-        raise CourseError(
-            f"{type(model).__name__} takes another path in train mode than in eval mode, and a chain of blocks has one path. "
-            f"Put the step that differs into a module of its own, or: {ADVICE}"
-        )
-    inputs = [node for node in graph.nodes if node.op == "placeholder" and (node.users or not node.args)]
-    output = next(node for node in graph.nodes if node.op == "output").args[0]
-    if len(inputs) != 1 or not isinstance(output, fx.Node):
-        raise CourseError(
-            f"{type(model).__name__} maps {len(inputs)} inputs to {type(output).__name__}; a chain of blocks takes one tensor "
-            f"and gives one tensor. Remove auxiliary heads first, or: {ADVICE}"
-        )
-    return graph
 
 
 def _cut(model: nn.Module, graph: fx.Graph) -> list[Block]:
@@ -203,15 +142,15 @@ def _module(model: nn.Module, nodes: list[fx.Node], entry: fx.Node) -> fx.GraphM
 
 
 def _names(model: nn.Module, parts: list[list[fx.Node]]) -> list[str]:
-    """The path that all modules of a block share, if no other block shares it; else its first weight-bearing module."""
+    """The path that all modules of a block share, or all with weights, if no other block shares it; else the first of them."""
     paths = [[node.target for node in part if node.op == "call_module"] for part in parts]
+    weighty = [[n.target for n in part if n.op == "call_module" and _has_matrix(model, n)] for part in parts]
     names = []
-    for i, part in enumerate(parts):
-        shared = _common_path(paths[i])
+    for i in range(len(parts)):
         elsewhere = [path for j, others in enumerate(paths) if j != i for path in others]
-        if not shared or any(path == shared or path.startswith(shared + ".") for path in elsewhere):
-            shared = next((n.target for n in part if n.op == "call_module" and _has_matrix(model, n)), f"block{i}")
-        names.append(shared)
+        shared = [_common_path(paths[i]), _common_path(weighty[i])]
+        alone = [path for path in shared if path and not any(f"{other}.".startswith(f"{path}.") for other in elsewhere)]
+        names.append([*alone, *weighty[i], f"block{i}"][0])
     return names
 
 
@@ -225,11 +164,7 @@ def _common_path(paths: list[str]) -> str:
 
 
 def _has_matrix(model: nn.Module, node: fx.Node) -> bool:
-    return _holds_matrix(model.get_submodule(node.target))
-
-
-def _holds_matrix(module: nn.Module) -> bool:
-    return any(p.ndim >= 2 for p in module.parameters())
+    return holds_matrix(model.get_submodule(node.target))
 
 
 def _is_dropout(model: nn.Module, node: fx.Node) -> bool:
@@ -258,7 +193,7 @@ def _check_chain(model: nn.Module, blocks: list[Block], example: torch.Tensor) -
     model.eval()
     try:
         with torch.no_grad():
-            expected, x = model(example), example
+            expected, x = model(example.clone()), example.clone()  # a first layer may work in place
             for block in blocks:
                 x = block(x)
     finally:
@@ -271,7 +206,3 @@ def _check_chain(model: nn.Module, blocks: list[Block], example: torch.Tensor) -
         )
     if not torch.equal(expected, x):
         raise CourseError(f"The chain of blocks does not equal {type(model).__name__} on an example. {ADVICE}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".") + "."

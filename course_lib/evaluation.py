@@ -14,8 +14,10 @@ from torch.nn import functional as F
 
 from .errors import CourseError
 from .images import ImageSet
+from .memory import in_parts
 from .network import Network
-from .remember import Live, Pixels, Remembered, fill_up, remember, run_evenly
+from .remember import Live, Pixels, Remembered, remember, run_rows
+from .vectors import check_inputs
 
 BATCH = 256
 
@@ -90,15 +92,15 @@ def evaluate(
         frozen: blocks whose outputs are taken from memory where they are remembered; it changes the time, not the result.
         feed: what the first trained block takes, where the caller has it at hand.
     """
+    check_inputs(net, images)
     rows = images.rows(split)
     if not len(rows):
         raise CourseError(f"The {split} split of {images.name} is empty, so there is nothing to measure on.")
     if feed is None:
         cut = net.cut(frozen)
         feed = remember(Pixels(net, images), cut) if cut else Pixels(net, images)
-    scores = []
-    for part in rows.split(BATCH):
-        inputs = feed(fill_up(part))
-        with torch.no_grad(), net.mode(frozen=len(net)):
-            scores.append(run_evenly(net, inputs, feed.cut)[: len(part)])
+    if isinstance(feed, Remembered):
+        for _ in feed.fill(rows):
+            pass
+    scores = [found for _, found in in_parts(lambda part: run_rows(feed, part), rows, net.device, BATCH)]
     return Evaluation(split, rows, images.labels[rows], torch.cat(scores).cpu(), images.classes)

@@ -1,7 +1,8 @@
-"""ImageSet: images, labels and splits in memory, the one thing that every source makes and every experiment takes.
+"""ImageSet: images, labels and splits, the one thing that every source makes and every experiment takes.
 
     dogs = load_images("dogworld").subset(per_class=20, seed=3)
     x, y = dogs.batch("train")          # uint8 N,3,H,W and int64 N
+    dogs = dogs.save("dogs.safetensors")    # from here on in a file: what is looked at is read
 
 Choices are made on `val`; the number that is reported comes from `test`.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,7 @@ class ImageSet:
         left_out: (file, reason) for each file that could not be read.
         checksum: SHA-256 of the pixels; computed when not given.
         stores: features that frozen blocks gave for these images (see remember.py); subsets share them.
+        of: the pixels that checksum and stores belong to; a copy of the set with other pixels gets its own.
 
     Raises `CourseError` where these do not fit together.
     """
@@ -50,6 +53,7 @@ class ImageSet:
     left_out: tuple[tuple[str, str], ...] = ()
     checksum: str = ""
     stores: dict[str, Any] = field(default_factory=dict, repr=False)
+    of: torch.Tensor | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         count = len(self.images)
@@ -78,6 +82,11 @@ class ImageSet:
             raise CourseError(
                 "A row stands in two splits, or twice in one: a test on images that were trained on says nothing."
             )
+        # `dataclasses.replace` hands on what was true of the pixels before.
+        if self.of is not None and self.of is not self.images:
+            object.__setattr__(self, "checksum", "")
+            object.__setattr__(self, "stores", {})
+        object.__setattr__(self, "of", self.images)
         if not self.checksum:
             object.__setattr__(self, "checksum", checksum(self.images))
 
@@ -126,10 +135,32 @@ class ImageSet:
         kept = torch.cat([order[labels == label][:per_class] for label in range(len(self.classes))])
         return replace(self, splits={**self.splits, "train": kept.sort().values})
 
+    def save(self, path: str | Path) -> ImageSet:
+        """Write the set to a .safetensors file; the set that looks its images up there comes back (see image_files.py)."""
+        from .image_files import save_images
+
+        return save_images(self, path)
+
+    @staticmethod
+    def open(path: str | Path, check: bool = False) -> ImageSet:
+        """The set in a file, without reading its images, so that it may be larger than the memory (see image_files.py).
+
+        Arguments:
+            check: read all of it, and compare with its checksum.
+        """
+        from .image_files import open_images
+
+        return open_images(path, check)
+
+
+def begin_checksum(shape: Sequence[int]) -> Any:
+    """The digest of a set of images of this shape, to be updated with the pixels."""
+    return hashlib.sha256(str(tuple(shape)).encode())
+
 
 def checksum(images: torch.Tensor) -> str:
     """SHA-256 of the pixels (uint8) and their shape, as 64 hex digits."""
-    digest = hashlib.sha256(str(tuple(images.shape)).encode())
+    digest = begin_checksum(images.shape)
     for part in images.split(256):
         digest.update(part.contiguous().numpy().data)
     return digest.hexdigest()

@@ -1,218 +1,210 @@
-"""One door to every network: the course's own PawNet and torchvision's classifiers, with or without weights.
+"""One door to every network: the course's own PawNet, torchvision's classifiers, and a network of the reader's own.
 
-net = load("pawnet", classes=dogs.classes, weights="animals")
-net = load("mobilenet_v2", classes=dogs.classes, weights="path/to/mobilenet_v2.safetensors")
-net = load("resnet18", classes=dogs.classes, weights="DEFAULT")      # torchvision's own, from the network
+    net = load("pawnet", classes=dogs.classes, weights="animals")
+    net = load("mobilenet_v2", classes=dogs.classes, weights="path/to/mobilenet_v2.safetensors")
+    net = load("resnet18", classes=dogs.classes, weights="DEFAULT")      # torchvision's own, from the network
+    net = load(MyNet(), classes=dogs.classes)                            # any nn.Module that gives scores N,classes
+
+`net.table()` numbers the blocks, and `frozen` counts them as Python counts list items.
+
+    len(load("resnet50", ("cat", "dog")))        # 18: conv1, 16 residual blocks, fc; frozen=-4 trains layer4 and fc
+    len(load("vgg16", ("cat", "dog")))           # 16: 13 convolutions, 3 linear layers; frozen=-3 trains the linear ones
+    len(load("inception_v3", ("cat", "dog")))    # 17: 5 convolutions, 11 Inception modules, fc; frozen=-3 trains the last 3
+
+Inception's auxiliary head is left out, and images are fed to it as torchvision feeds its pretrained one.
 """
 
 from __future__ import annotations
 
+import difflib
 import re
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 
-from .blocks import head_path, split
+from . import architectures
+from .blocks import split
+from .classifier_head import head_path, head_width, replace_head
 from .errors import CourseError
 from .network import Network, class_names
+from .own_model import adopt, count_scores, cut_own
 from .pawnet import SIZE, PawNet
-from .weights import Weights, read_shipped, read_weights, shipped_names
+from .weights import State, Weights, fill, is_colour, read_shipped, read_weights, shipped_names, unwrapped
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PAWNET_MEAN, PAWNET_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+LARGEST = 1024  # pixels
 
 
 def model_names() -> list[str]:
     """Names that `load` takes: `pawnet` and every classifier in torchvision's registry."""
-    return ["pawnet", *torchvision.models.list_models(module=torchvision.models)]
+    return ["pawnet", *architectures.names()]
 
 
 def load(
-    name: str,
+    model: str | nn.Module,
     classes: Sequence[str] | None = None,
     weights: str | Path | None = None,
     seed: int = 0,
     size: int | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
 ) -> Network:
-    """Build a network with a new head for `classes`, on a body with random or pretrained weights.
+    """Build a network with a head for `classes`, on a body with random or pretrained weights.
+
+    A model of your own is copied and never changed. It keeps its head, with the weights in it, where that is as wide as
+    there are classes; otherwise it gets a new one. `origin` says which.
 
     Arguments:
-        name: `pawnet` or a torchvision classifier, such as `resnet18`.
-        classes: names of the classes of the new head; None keeps the head that the weights bring.
-        weights: None for random weights; the name of a shipped upbringing of PawNet (`animals`); `DEFAULT` for
-            torchvision's own, downloaded once; or a file: .safetensors, or .pth with a plain state dict.
+        model: `pawnet`, a torchvision classifier such as `resnet18`, or an `nn.Module` of your own that maps float images
+            N,3,H,W to scores (logits) N,classes.
+        classes: names of the classes. A named model gets a new head for them; None keeps the head that the weights bring.
+        weights: None for random weights (for a model of your own, those it has); the name of a shipped upbringing of
+            PawNet (`animals`); `DEFAULT` or another entry of torchvision's, downloaded once; or a file: .safetensors, or
+            .pth with a plain state dict.
         seed: of the random weights: same seed, same weights.
-        size: height and width that images are scaled to, in pixels; None for the one size that the network was made
-            for (PawNet 64, ViT 224), or the size of the images where it takes any.
+        size: height and width that images are scaled to, in pixels; None for what the file's card says, or the one size
+            that the network was made for (PawNet 64, ViT 224), or the size of the images where it takes any.
+        mean, std: three numbers each, of the normalisation of channels in 0 to 1; None for what the file's card says, or
+            what the published weights expect (ImageNet's for most of them, and for a model of your own).
 
-    Raises `CourseError` for an unknown name, and for weights that do not fit.
+    Raises `CourseError` for an unknown name, for weights that do not fit, and for a model that cannot be cut into blocks.
     """
-    if name not in model_names():
-        close = [other for other in model_names() if other.split("_")[0][:4] == name[:4]] or [
-            "pawnet",
-            "resnet18",
-            "mobilenet_v2",
-        ]
-        raise CourseError(
-            f"There is no model named {name!r}; near to it are {', '.join(close[:8])}. `model_names()` lists all."
-        )
-    found = _find_weights(name, weights)
+    asked = None if classes is None else class_names(classes)
+    own = isinstance(model, nn.Module)
+    name = type(model).__name__ if isinstance(model, nn.Module) else _check_name(model)
+    found = _find_weights(name, weights, own)
+    card = found.card if found else {}
+    size = card.get("size") if size is None else size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = _build(name, found)
-        source_classes = _load_state(name, model, found) if found else None
-        if classes is not None:
-            names = class_names(classes)
-            _replace_head(model, len(names))
-        elif source_classes:
-            names = source_classes
-        else:
-            width = model.get_submodule(head_path(model)).weight.shape[0]
-            what = (
-                f"weights from {found.origin} (a head of {width} classes without names)" if found else "random weights"
-            )
-            raise CourseError(f"{name} with {what} needs `classes`, the names for a new head; received None.")
-    own = name == "pawnet"
-    size = _check_size(name, SIZE if own else getattr(model, "image_size", None), size)
-    example = torch.randn(2, 3, *[size or _smallest(name)] * 2, generator=torch.Generator().manual_seed(0))
-    return Network(
-        name=name,
-        model=model.eval().to(memory_format=torch.channels_last),
-        blocks=split(model, example),
-        classes=names,
-        size=size,
-        mean=PAWNET_MEAN if own else IMAGENET_MEAN,
-        std=PAWNET_STD if own else IMAGENET_STD,
-        origin=_origin(found, classes),
+        net = _own(model, found, asked, size) if isinstance(model, nn.Module) else _named(name, found, asked, size)
+    return replace(net, mean=_colour("mean", mean, card, net.mean), std=_colour("std", std, card, net.std))
+
+
+def _check_name(name: Any) -> str:
+    if name in model_names() and isinstance(name, str):
+        return name
+    if not isinstance(name, str):
+        what = f"the class {name.__name__}: call it first" if isinstance(name, type) else f"a {type(name).__name__}"
+        raise CourseError(f"A model is a name or an nn.Module; received {what}. `model_names()` lists the names.")
+    close = difflib.get_close_matches(name.lower(), model_names(), 8, 0.5) or ["pawnet", "resnet18", "mobilenet_v2"]
+    raise CourseError(
+        f"There is no model named {name!r}; near to it are {', '.join(close)}. `model_names()` lists all."
     )
 
 
-def _find_weights(name: str, weights: str | Path | None) -> Weights | None:
+def _find_weights(name: str, weights: str | Path | None, own: bool) -> Weights | None:
     if weights is None:
         return None
     text = str(weights)
     if isinstance(weights, Path) or re.search(r"[/\\]|\.(safetensors|pth|pt|pkl|bin|ckpt|h5|onnx)$", text):
         return read_weights(Path(weights))
+    if own:
+        raise CourseError(
+            f"weights={text!r} is not known for a model of your own; allowed are None (the weights it has) or the path of a file."
+        )
     if name == "pawnet":
         return read_shipped("pawnet", text)
-    if text == "DEFAULT":
-        return _download(name)
-    raise CourseError(
-        f"weights={text!r} is not known for {name}; allowed are None (random), 'DEFAULT' (torchvision's, downloaded once) "
-        f"or the path of a .safetensors file. PawNet has {', '.join(shipped_names('pawnet')) or 'none shipped'}."
-    )
+    return architectures.published(name, text, f"PawNet has {', '.join(shipped_names('pawnet')) or 'none shipped'}.")
 
 
-def _download(name: str) -> Weights:
-    entry = torchvision.models.get_model_weights(name).DEFAULT
-    try:
-        state = entry.get_state_dict(progress=False, check_hash=True)
-    except Exception as error:  # urllib raises many kinds: no network, refused, cut off, wrong hash
-        raise CourseError(
-            f"The weights of {name} could not be downloaded ({error}). Give the path of a local .safetensors file instead, "
-            "or go on with model 'pawnet' and weights 'animals', which ship with the course."
-        ) from error
-    return Weights(state, _imagenet_names(name), f"torchvision {entry}")
+def _named(name: str, found: Weights | None, asked: tuple[str, ...] | None, size: int | None) -> Network:
+    """PawNet or a torchvision classifier, with a new head for the classes that are asked for."""
+    own = name == "pawnet"
+    state = found.state if own and found else architectures.present_names(name, found.state) if found else None
+    model = _bare(name, 1000, state)
+    width = _width(model, state)
+    model = model if width == 1000 else _bare(name, width, state)
+    known: tuple[str, ...] = ()
+    if found:
+        fill(model, state, name, found.origin)
+        known = _known_names(found, width) or (architectures.class_names(name) if width == 1000 and not own else ())
+    if asked:
+        replace_head(model, len(asked))
+    elif not known:
+        brings = f"weights from {found.origin} (a head of {width} classes without names)" if found else "random weights"
+        raise CourseError(f"{name} with {brings} needs `classes`, the names for a new head; received None.")
+    smallest, fixed = (SIZE, SIZE) if own else architectures.sizes(name, model)
+    size = _check_size(name, smallest, fixed, size)
+    model = model.eval().to(memory_format=torch.channels_last)
+    example = torch.randn(1, 3, *[size or max(64, smallest)] * 2, generator=torch.Generator().manual_seed(0))
+    mean, std = (PAWNET_MEAN, PAWNET_STD) if own else architectures.normalisation(name)
+    origin = _origin(found, "random weights", new_head=bool(asked))
+    return Network(name, model, split(model, example), asked or known, size, mean, std, origin)
 
 
-def _build(name: str, found: Weights | None) -> nn.Module:
-    """The bare architecture, with a head as wide as the one in the weights."""
-    model = _bare(name, 1000)
-    width = _head_width(model, found) if found else 1000
-    return model if width == 1000 else _bare(name, width)
+def _own(given: nn.Module, found: Weights | None, asked: tuple[str, ...] | None, size: int | None) -> Network:
+    """A copy of a reader's own model; its head is replaced only where its width is not that of the classes."""
+    name, size = type(given).__name__, _check_size(type(given).__name__, 1, None, size)
+    model = adopt(given)
+    width = count_scores(model, size)
+    if found:
+        state = unwrapped(found.state, model.state_dict())
+        if _width(model, state) != width:
+            replace_head(model, _width(model, state))
+        fill(model, state, name, found.origin)
+        width = count_scores(model, size)
+    names = asked or (_known_names(found, width) if found else ())
+    if not names:
+        raise CourseError(f"{name} gives {width} scores for an image and needs `classes`, their names; received None.")
+    if width != len(names):
+        if head_width(model) == width:
+            replace_head(model, len(names))
+        if count_scores(model, size) != len(names):
+            raise CourseError(
+                f"{name} gives {width} scores and there are {len(names)} classes; its last layer with weights ({head_path(model)}) "
+                f"does not make the scores alone, so the course cannot replace it. Build the model for {len(names)} classes."
+            )
+    blocks = cut_own(model, size)
+    origin = _origin(found, f"the weights that {name} came with", new_head=width != len(names))
+    model = model.to(memory_format=torch.channels_last)
+    return Network(name, model, blocks, names, size, IMAGENET_MEAN, IMAGENET_STD, origin)
 
 
-def _bare(name: str, classes: int) -> nn.Module:
-    if name == "pawnet":
-        return PawNet(classes)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # inception and googlenet announce a new default
-        model = torchvision.models.get_model(name, weights=None, num_classes=classes)
-    _remove_aux(model)
-    return model
+def _bare(name: str, classes: int, state: State | None = None) -> nn.Module:
+    return PawNet(classes) if name == "pawnet" else architectures.build(name, classes, state)
 
 
-def _head_width(model: nn.Module, found: Weights) -> int:
-    head = found.state.get(head_path(model) + ".weight")
-    return len(head) if head is not None and head.ndim >= 2 else 1000
+def _width(model: nn.Module, state: State | None) -> int:
+    """How wide the head in these weights is; the model's own width where they do not tell."""
+    head = (state or {}).get(head_path(model) + ".weight")
+    return len(head) if head is not None and head.ndim >= 2 else head_width(model)
 
 
-def _load_state(name: str, model: nn.Module, found: Weights) -> tuple[str, ...]:
-    """Load the weights, all of them and no other; the class names of their head come back, empty when not known."""
-    wanted = model.state_dict()
-    state = {key: tensor for key, tensor in found.state.items() if key in wanted or not _is_aux(key)}
-    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
-    unknown = [key for key in state if key not in wanted]
-    misfits = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    if missing or unknown or misfits:
-        raise CourseError(
-            f"{found.origin} does not hold weights of {name}: of its {len(wanted)} tensors {len(missing)} are missing and "
-            f"{len(misfits)} have another shape, and the file has {len(unknown)} others (first: {(misfits + missing + unknown)[0]}). "
-            "Name the model that the file was made for, or give a file of this one."
-        )
-    model.load_state_dict(state, strict=False)  # all keys are compared above; num_batches_tracked may be absent
-    width = _head_width(model, found)
+def _known_names(found: Weights, width: int) -> tuple[str, ...]:
     if found.classes and len(found.classes) != width:
         raise CourseError(
             f"{found.origin} has a head for {width} classes and names {len(found.classes)}: the two do not belong together. "
             "Use a file whose card and head agree."
         )
-    return found.classes or (_imagenet_names(name) if width == 1000 and name != "pawnet" else ())
+    return found.classes
 
 
-def _imagenet_names(name: str) -> tuple[str, ...]:
-    names = torchvision.models.get_model_weights(name).DEFAULT.meta["categories"]
-    return tuple(n if names.count(n) == 1 else f"{n} ({i})" for i, n in enumerate(names))  # "crane" stands twice
-
-
-def _replace_head(model: nn.Module, classes: int) -> None:
-    path = head_path(model)
-    old = model.get_submodule(path)
-    if isinstance(old, nn.Linear):
-        new: nn.Module = nn.Linear(old.in_features, classes, bias=old.bias is not None)
-    elif isinstance(old, nn.Conv2d):
-        new = nn.Conv2d(old.in_channels, classes, old.kernel_size, old.stride, old.padding, bias=old.bias is not None)
-    else:
-        raise CourseError(
-            f"The head at {path} is a {type(old).__name__}; the course replaces nn.Linear and nn.Conv2d heads."
-        )
-    parent, _, child = path.rpartition(".")
-    setattr(model.get_submodule(parent), child, new)
-
-
-def _remove_aux(model: nn.Module) -> None:
-    """Auxiliary heads (Inception, GoogLeNet) serve pretraining only; the chain has one output."""
-    for key in [key for key, _ in model.named_children() if _is_aux(key)]:
-        setattr(model, key, None)
-    if getattr(model, "aux_logits", False) is True:
-        model.aux_logits = False
-
-
-def _is_aux(key: str) -> bool:
-    return key.lower().startswith("aux")
-
-
-def _smallest(name: str) -> int:
-    meta = torchvision.models.get_model_weights(name).DEFAULT.meta
-    return max(64, *meta.get("min_size", (64, 64)))
-
-
-def _check_size(name: str, fixed: int | None, asked: int | None) -> int | None:
+def _check_size(name: str, smallest: int, fixed: int | None, asked: int | None) -> int | None:
     """The size to feed the network with."""
     if asked is None:
         return fixed
-    smallest = fixed or _smallest(name)
-    if not smallest <= asked <= (fixed or 1024):
-        allowed = f"only {fixed}" if fixed else f"{smallest} to 1024"
-        raise CourseError(f"size={asked} pixels was asked of {name}; it takes {allowed}.")
+    if type(asked) is not int or not smallest <= asked <= (fixed or LARGEST):
+        allowed = f"only {fixed}" if fixed else f"{smallest} to {LARGEST}"
+        raise CourseError(f"size={asked!r} pixels was asked of {name}; it takes {allowed}.")
     return asked
 
 
-def _origin(found: Weights | None, classes: Sequence[str] | None) -> str:
+def _colour(name: str, asked: Any, card: Mapping[str, Any], otherwise: Sequence[float]) -> tuple[float, float, float]:
+    value = card.get(name, otherwise) if asked is None else asked
+    if not is_colour(value, above=0 if name == "std" else None):
+        rule = "above 0" if name == "std" else "for red, green and blue in 0 to 1"
+        raise CourseError(f"{name}={value!r} is out of range; it is three numbers {rule}, such as {IMAGENET_STD}.")
+    red, green, blue = map(float, value)
+    return red, green, blue
+
+
+def _origin(found: Weights | None, otherwise: str, new_head: bool) -> str:
     if found is None:
-        return "random weights"
-    return f"weights from {found.origin}" if classes is None else f"body from {found.origin}, with a new head"
+        return otherwise if otherwise == "random weights" or not new_head else f"{otherwise}, and a new head"
+    return f"body from {found.origin}, with a new head" if new_head else f"weights from {found.origin}"

@@ -1,6 +1,7 @@
-"""The frozen prefix's outputs: worked out once for each image, then remembered in memory and on disk.
+"""The frozen prefix's outputs: worked out once for each image, then remembered in memory or on disk.
 
     body = remember(Pixels(net, images), cut=len(net) - 1)
+    print(body.plan(rows))                    # how much it will be, and where: before the work
     for done, total in body.fill(rows): ...   # in parts, so that a progress bar can move
     x = body(rows)                            # what the head takes, for these rows
 
@@ -13,69 +14,20 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
-from .augment import Augment
-from .devices import free_bytes, precision
-from .errors import CourseError
+from .devices import precision
 from .images import ImageSet
+from .memory import in_parts, say_bytes
 from .network import Network
-from .paths import atomic, cache_dir
+from .pixels import Pixels
+from .stores import Store, flatten, unflatten
 
-PART = 64  # images at a time through the frozen blocks
 CHUNK = 16  # a CPU kernel is chosen by the size of the batch, so bits repeat only in batches of one fixed size
-WORTH_A_FILE = 1.0  # seconds of work from which features are kept on disk
-SHARE_OF_MEMORY = 0.4  # of what is free: the most that one store may take
-
-
-def features_dir() -> Path:
-    """Folder of the features on disk; safe to delete at any time."""
-    return cache_dir() / "features"
-
-
-@dataclass(frozen=True)
-class Pixels:
-    """Prepared inputs of the first block, made anew from uint8 images at each call.
-
-    Arguments:
-        net: says how inputs are prepared.
-        images: the whole set; rows are counted in it.
-        augment: what may be changed, or None.
-        view: number of the augmented view; 0 is the clean image.
-        seed: of the draws.
-    """
-
-    net: Network
-    images: ImageSet
-    augment: Augment | None = None
-    view: int = 0
-    seed: int = 0
-
-    cut = 0
-
-    def __post_init__(self) -> None:
-        changed = self.augment is not None and self.view > 0
-        draws = self.augment.draw(len(self.images.images), self.view, self.seed) if changed else None
-        object.__setattr__(self, "draws", draws)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """All that the inputs depend on."""
-        facts = {"pixels": self.images.checksum, "size": self.net.size, "mean": self.net.mean, "std": self.net.std}
-        if self.draws is not None:
-            facts |= {"augment": asdict(self.augment), "view": self.view, "seed": self.seed}
-        return facts
-
-    def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        images = self.images.images[rows].to(self.net.device)
-        return self.net.prepare(images if self.draws is None else self.augment(images, self.draws[rows]))
 
 
 @dataclass(frozen=True)
@@ -85,132 +37,128 @@ class Live:
     source: Pixels | Remembered
     cut: int
 
+    @property
+    def net(self) -> Network:
+        return self.source.net
+
+    @property
+    def images(self) -> ImageSet:
+        return self.source.images
+
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
-        net, count = self.source.net, len(rows)
-        inputs = self.source(fill_up(rows))
-        with torch.no_grad(), net.mode(frozen=len(net)):
-            x = run_evenly(net, inputs, self.source.cut, self.cut)
-        return _channels_last(x[:count])
-
-
-@dataclass
-class Store:
-    """Features of some rows of an image set. `seconds` were spent on working out, `from_disk` rows were read."""
-
-    key: str
-    have: torch.Tensor
-    values: torch.Tensor | None = None
-    seconds: float = 0.0
-    from_disk: int = 0
-
-    @property
-    def path(self) -> Path:
-        return features_dir() / f"{self.key}.npz"
-
-    @property
-    def bytes(self) -> int:
-        return 0 if self.values is None else self.values.numel() * self.values.element_size()
-
-    def put(self, rows: torch.Tensor, values: torch.Tensor) -> None:
-        self.values[rows.to(self.values.device)] = values.to(self.values.device)
-        self.have[rows] = True
-
-    def make_room(
-        self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, others: dict[str, Store]
-    ) -> None:
-        """Take memory for all rows on the device, else in RAM; the oldest other stores give way first."""
-        size = dtype.itemsize * int(np.prod(shape))
-        for place in dict.fromkeys((device, torch.device("cpu"))):
-            for key in [key for key in others if key != self.key]:
-                if size < SHARE_OF_MEMORY * free_bytes(place):
-                    break
-                del others[key]
-            if size < SHARE_OF_MEMORY * free_bytes(place):
-                self.values = torch.empty(shape, dtype=dtype, device=place)
-                return
-        raise CourseError(
-            f"Remembering outputs of shape {shape[1:]} for {shape[0]} images takes {size / 1e9:.1f} GB, more than 40 % of the free "
-            "memory. Freeze more blocks (later outputs are smaller), take fewer images, or pass cache=False."
-        )
-
-    def write(self, facts: dict[str, Any]) -> None:
-        rows = self.have.nonzero().flatten()
-        with atomic(self.path) as file:
-            values = self.values[rows].cpu()
-            bits = values.view(torch.int16) if values.dtype == torch.bfloat16 else values  # NumPy has no bfloat16
-            np.savez(file, rows=rows.numpy(), values=bits.numpy(), facts=json.dumps(facts))
-
-    def read(self, device: torch.device, others: dict[str, Store]) -> None:
-        """Take over what an earlier run kept; a damaged file is removed, and worked out again."""
-        try:
-            with np.load(self.path, allow_pickle=False) as file:
-                rows, values = torch.from_numpy(file["rows"]), torch.from_numpy(file["values"])
-                values = values.view(torch.bfloat16) if values.dtype == torch.int16 else values
-        except FileNotFoundError:
-            return
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            self.path.unlink(missing_ok=True)
-            return
-        self.make_room((len(self.have), *values.shape[1:]), values.dtype, device, others)
-        self.put(rows, values)
-        self.from_disk = len(rows)
+        x = run_rows(self.source, rows, self.cut)
+        return unflatten(flatten(x), tuple(x.shape[1:]))
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What remembering some rows will take.
+
+    Attributes:
+        cut: number of frozen blocks.
+        images: rows asked for; `missing` of them are to be worked out.
+        bytes: of the features of all these rows; place: where they go, in words.
+    """
+
+    cut: int
+    images: int
+    missing: int
+    bytes: int
+    place: str
+
+    def __str__(self) -> str:
+        there = f"; {self.images - self.missing:,} of them are there" if self.missing < self.images else ""
+        return f"Outputs of {self.cut} frozen blocks for {self.images:,} images: {say_bytes(self.bytes)} {self.place}{there}."
+
+
+@dataclass(frozen=True, eq=False)
 class Remembered:
     """Outputs of the frozen blocks up to `cut`, each row worked out once."""
 
     live: Live
     store: Store
-    facts: dict[str, Any] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        self.store.users.add(self)
 
     @property
     def net(self) -> Network:
-        return self.live.source.net
+        return self.live.net
 
     @property
     def images(self) -> ImageSet:
-        return self.live.source.images
+        return self.live.images
 
     @property
     def cut(self) -> int:
         return self.live.cut
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All that the features depend on."""
+        return self.store.facts
+
     def __call__(self, rows: torch.Tensor) -> torch.Tensor:
         """Features of rows, as a copy: a block that works in place may not edit what is remembered."""
         for _ in self.fill(rows):
             pass
-        return _channels_last(self.store.values[rows.to(self.store.values.device)].to(self.net.device))
+        return self.store.get(rows).to(self.net.device, non_blocking=True)
 
     @property
     def note(self) -> str:
         """What was worked out and what was read, in a sentence."""
         have, read = int(self.store.have.sum()), self.store.from_disk
-        size = self.store.bytes * have / len(self.store.have) / 1e6
         return (
-            f"Outputs of {self.cut} frozen blocks are remembered for {have:,} images ({size:.1f} MB): {read:,} of them were read "
-            f"from the cache of an earlier run, {have - read:,} were worked out in {self.store.seconds:.1f} s."
+            f"Outputs of {self.cut} frozen blocks are remembered for {have:,} images ({say_bytes(have * self.store.row_bytes)} "
+            f"{self.store.place}): {read:,} of them were read from the cache of an earlier run, {have - read:,} were worked out in "
+            f"{self.store.seconds:.1f} s."
         )
+
+    def plan(self, rows: torch.Tensor) -> Plan:
+        """How much remembering these rows takes and where it will be, known from one image before the others.
+
+        Raises `CourseError` where there is no room.
+        """
+        rows, store = rows.unique(), self.store
+        store.take_over(self.net.device, self.images.stores)
+        if not store.settled:
+            x = self._example(rows)
+            store.allot(tuple(x.shape[1:]), x.dtype, self.net.device, len(rows), self.images.stores)
+        missing = int((~store.have[rows]).sum())
+        return Plan(self.cut, len(rows), missing, len(rows) * store.row_bytes, store.place)
 
     def fill(self, rows: torch.Tensor) -> Iterator[tuple[int, int]]:
         """Work out those rows that are missing, in parts; yields (rows done, rows to do) after each part."""
-        if bool(self.store.have[rows].all()):
+        store = self.store
+        if bool(store.have[rows].all()):
             return
         rows = rows.unique()
-        missing = rows[~self.store.have[rows]]
-        start, done = time.perf_counter(), 0
-        for part in missing.split(PART):
-            values = self.live(part)
-            if self.store.values is None:
-                self.store.make_room(
-                    (len(self.store.have), *values.shape[1:]), values.dtype, values.device, self.images.stores
-                )
-            self.store.put(part, values)
-            done += len(part)
-            yield done, len(missing)
-        self.store.seconds += time.perf_counter() - start
-        if self.store.seconds > WORTH_A_FILE:
-            self.store.write(self.facts)
+        self.plan(rows)
+        missing, done = rows[~store.have[rows]], 0
+        try:
+            for part, values, seconds in self._work_out(missing):
+                store.put(part, values, seconds)
+                done += len(part)
+                yield done, len(missing)
+        finally:  # also what was worked out before an interrupt is kept
+            store.save()
+
+    def _work_out(self, rows: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor, float]]:
+        start = time.perf_counter()
+        for part, values in in_parts(self.live, rows, self.net.device):
+            yield part, values, time.perf_counter() - start
+            start = time.perf_counter()
+
+    def _example(self, rows: torch.Tensor) -> torch.Tensor:
+        """The features of one image, or numbers that look like them."""
+        net, source = self.net, self.live.source
+        if isinstance(source, Remembered):
+            source.plan(rows)
+            x = torch.zeros(1, *source.store.shape, dtype=source.store.dtype, device=net.device)
+        else:
+            x = source(rows[:1])
+        with torch.no_grad(), net.mode(frozen=len(net)):
+            return net.run(x, source.cut, self.cut)
 
 
 def remember(source: Pixels | Remembered, cut: int) -> Remembered:
@@ -218,7 +166,8 @@ def remember(source: Pixels | Remembered, cut: int) -> Remembered:
 
     The images hold the features: asking again for the same ones, also for a subset, finds them. They are the same
     if all of this is: prefix weights and buffers, block names, pixels, size, normalisation, augmentation, view, seed,
-    torch version, kind of device and number format.
+    torch version, number format, and kind of device. On a CPU its instructions and the number of threads belong to that:
+    EfficientNet's first block was seen to give other last bits on 3 threads than on 2.
     """
     net, images = source.net, source.images
     inputs = source.facts if isinstance(source, Pixels) else source.facts["inputs"]
@@ -228,16 +177,27 @@ def remember(source: Pixels | Remembered, cut: int) -> Remembered:
         "weights": net.fingerprint(cut),
         "inputs": inputs,
         "torch": torch.__version__,
-        "device": net.device.type,
+        "device": _kind(net.device),
         "precision": str(net.precision or precision(net.device)),
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     store = images.stores.get(key)
     if store is None:
-        store = Store(key, torch.zeros(len(images.images), dtype=torch.bool))
-        store.read(net.device, images.stores)
+        store = Store(key, facts, images.name, len(images.images))
+        store.take_over(net.device, images.stores)
         images.stores[key] = store
-    return Remembered(Live(source, cut), store, facts)
+    return Remembered(Live(source, cut), store)
+
+
+def run_rows(feed: Pixels | Live | Remembered, rows: torch.Tensor, stop: int | None = None) -> torch.Tensor:
+    """Blocks `feed.cut` to `stop`, as a fixed function, on what a feed gives for rows.
+
+    On a CPU in whole chunks: what an image gives then hangs on no batch-mate, bit for bit.
+    """
+    net = feed.net
+    chunks = fill_up(rows).split(CHUNK) if net.device.type == "cpu" else [rows]
+    with torch.no_grad(), net.mode(frozen=len(net)):
+        return torch.cat([net.run(feed(chunk), feed.cut, stop) for chunk in chunks])[: len(rows)]
 
 
 def fill_up(rows: torch.Tensor) -> torch.Tensor:
@@ -246,12 +206,7 @@ def fill_up(rows: torch.Tensor) -> torch.Tensor:
     return rows if len(rows) == wanted else rows.repeat(-(-wanted // len(rows)))[:wanted]
 
 
-def run_evenly(net: Network, inputs: torch.Tensor, start: int, stop: int | None = None) -> torch.Tensor:
-    """Blocks `start` to `stop` on whole chunks; on a CPU what an image gives then hangs on no batch-mate, bit for bit."""
-    if net.device.type != "cpu":
-        return net.run(inputs, start, stop)
-    return torch.cat([net.run(chunk, start, stop) for chunk in inputs.split(CHUNK)])
-
-
-def _channels_last(x: torch.Tensor) -> torch.Tensor:
-    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+def _kind(device: torch.device) -> str:
+    if device.type != "cpu":
+        return device.type
+    return f"cpu {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"

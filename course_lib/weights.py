@@ -1,32 +1,49 @@
-"""Weights files: read without pickle, checked against their card before use.
+"""Weights files: read without pickle, compared with their card and with the model before use.
 
 weights = read_shipped("pawnet", "animals")     # SHA-256 compared with the card
 weights.state["stem.0.weight"]
+fill(model, weights.state, "pawnet", weights.origin)      # all of them and no other
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import pickle
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
+from torch import nn
 
 from .errors import CourseError
 from .paths import weights_dir
 
+State = Mapping[str, torch.Tensor]
+WRAPPERS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put before each name
+
 
 @dataclass(frozen=True)
 class Weights:
-    """A state dict, the class names that its head tells apart (empty when not known), and where it comes from."""
+    """Weights of a model, and what is known about them.
 
-    state: dict[str, torch.Tensor]
+    Attributes:
+        state: the state dict.
+        classes: names of the classes that the head tells apart; empty when not known.
+        origin: where the weights come from.
+        card: what the file says about them: size, mean, std and more; may be empty.
+    """
+
+    state: State
     classes: tuple[str, ...]
     origin: str
+    card: Mapping[str, Any] = field(default_factory=dict)
 
 
 def shipped_names(model: str) -> list[str]:
@@ -58,7 +75,8 @@ def read_shipped(model: str, name: str) -> Weights:
             f"{path} has SHA-256 {found[:12]}..., its card says {expected[:12]}...: the file is damaged or was changed. "
             "Get it from the course again, or make both anew with `course pretrain " + name + "`."
         )
-    return Weights(read_weights(path).state, classes, f"{model}/{name}")
+    held = read_weights(path)
+    return Weights(held.state, classes, f"{model}/{name}", held.card)
 
 
 def read_weights(path: Path) -> Weights:
@@ -85,11 +103,31 @@ def _read_safetensors(path: Path) -> Weights:
         with safetensors.safe_open(path, "pt") as file:
             card = json.loads((file.metadata() or {}).get("card", "{}"))
             classes = tuple(map(str, card.get("classes", ())))
+            _check_card(card)
     except (safetensors.SafetensorError, AttributeError, TypeError, ValueError, OSError) as error:
         raise CourseError(
             f"{path} is not a safetensors file, or is cut off ({error}). Get it again; a pickle under this name is never opened."
         ) from error
-    return Weights(state, classes, path.name)
+    return Weights(state, classes, path.name, card)
+
+
+def _check_card(card: Mapping[str, Any]) -> None:
+    """Raises `ValueError` when what a card says on how to feed the network makes no sense."""
+    size = card.get("size")
+    if size is not None and (type(size) is not int or size < 1):
+        raise ValueError(f"its card says size={size!r}")
+    for name in ("mean", "std"):
+        if name in card and not is_colour(card[name], above=0 if name == "std" else None):
+            raise ValueError(f"its card says {name}={card[name]!r}")
+
+
+def is_colour(value: Any, above: float | None = None) -> bool:
+    """Whether this is three finite numbers, one a channel, all above a limit if there is one."""
+    try:
+        numbers = [float(number) for number in value]
+    except (TypeError, ValueError):
+        return False
+    return len(numbers) == 3 and all(math.isfinite(n) and (above is None or n > above) for n in numbers)
 
 
 def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -100,7 +138,9 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             f"{path} is not a plain state dict: it is damaged, or a pickle that could run code when opened. "
             "Save the model's state dict as .safetensors and give that file."
         ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    for wrapper in ("state_dict", "model"):  # as training scripts save it, beside other things
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, torch.Tensor) for name, tensor in state.items()
     ):
@@ -108,6 +148,55 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             f"{path} holds {type(state).__name__} and not a state dict of tensors. Save `model.state_dict()`."
         )
     return state
+
+
+def unwrapped(state: State, wanted: Collection[str] = ()) -> State:
+    """The state without the words that DataParallel or torch.compile put before every name, unless names are wanted so."""
+    for wrapper in WRAPPERS:
+        if state and all(name.startswith(wrapper) and name not in wanted for name in state):
+            return unwrapped({name.removeprefix(wrapper): tensor for name, tensor in state.items()}, wanted)
+    return state
+
+
+def fill(model: nn.Module, state: State, name: str, origin: str) -> None:
+    """Load weights into a model, all of them and no other; half precision becomes the model's own.
+
+    Arguments:
+        model: its parameters may be on the meta device; then they are replaced.
+        name, origin: of the model and of the weights, for the message.
+
+    Raises `CourseError` when tensors are missing, unknown, of another shape or of another kind (whole numbers for weights).
+    """
+    wanted = model.state_dict()
+    # A count of batches that was saved as a float says nothing that is used, and may be infinite in half precision.
+    counts = [k for k in wanted if k.endswith("num_batches_tracked")]
+    state = {k: t for k, t in state.items() if not (k in counts and t.is_floating_point())}
+    missing = [k for k in wanted if k not in state and k not in counts]
+    unknown = [k for k in state if k not in wanted]
+    shared = [k for k in wanted if k in state]
+    misfits = [k for k in shared if state[k].shape != wanted[k].shape]
+    strange = [k for k in shared if not _same_kind(state[k], wanted[k])]
+    if missing or unknown or misfits or strange:
+        raise CourseError(
+            f"{origin} does not hold weights of {name}: of its {len(wanted)} tensors {len(missing)} are missing, "
+            f"{len(misfits)} have another shape and {len(strange)} another kind of number, and the file has {len(unknown)} others "
+            f"(first: {(misfits + strange + missing + unknown)[0]}). Name the model that the file was made for, or give a file of this one."
+        )
+    filled = {k: state[k].detach().to(wanted[k].dtype, copy=True) if k in state else wanted[k] for k in wanted}
+    imaginary = any(parameter.is_meta for parameter in model.parameters())
+    filled = OrderedDict(filled)
+    filled._metadata = (
+        wanted._metadata
+    )  # says which version of the layers the names belong to, which a file may not say
+    model.load_state_dict(filled, assign=imaginary)
+
+
+def _same_kind(tensor: torch.Tensor, wanted: torch.Tensor) -> bool:
+    if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_complex() != wanted.is_complex():
+        return False
+    if wanted.is_floating_point() or wanted.is_complex():
+        return tensor.is_floating_point() or tensor.is_complex()
+    return not tensor.is_floating_point() or bool((tensor == tensor.round()).all())
 
 
 def sha256(path: Path) -> str:

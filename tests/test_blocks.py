@@ -8,9 +8,12 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from course_lib.blocks import Block, head_path, split
+from course_lib.blocks import Block, _check_partition, _cut, split
+from course_lib.classifier_head import head_path
 from course_lib.errors import CourseError
+from course_lib.models import _bare
 from course_lib.pawnet import PawNet
+from course_lib.tracing import trace
 
 SIZES = {"pawnet": 64, "resnet18": 64, "mobilenet_v2": 64, "squeezenet1_0": 64, "vgg16": 32, "vit_b_16": 32}
 PAWNET = ["stem", "stage1", "stage2", "stage3", "stage4", "head"]
@@ -288,12 +291,8 @@ FAMILIES = ("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "effic
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_family_can_be_cut(name):
-    from course_lib.models import _bare
-
     with torch.device("meta"):
         model = _bare(name, 5)
-    from course_lib.blocks import _check_partition, _cut, _trace
-
-    blocks = _cut(model, _trace(model))
+    blocks = _cut(model, trace(model))
     _check_partition(model, blocks)
     assert len(blocks) >= 8

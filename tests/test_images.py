@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import pytest
@@ -113,3 +114,23 @@ def test_stratified_splits_follow_the_seed():
 def test_a_class_smaller_than_the_number_of_splits_is_refused():
     with pytest.raises(CourseError, match="Class 1 has 2 images"):
         stratified_splits([0, 0, 0, 1, 1], {"train": 0.6, "val": 0.2, "test": 0.2})
+
+
+def test_a_copy_with_other_pixels_has_a_checksum_and_features_of_its_own():
+    toys = toy_images(size=8)
+    toys.stores["key"] = "features"
+    changed = toys.images.clone()
+    changed[0] += 1
+    for options in ({}, {"stores": {}}, {"stores": toys.stores}, {"name": "other"}):
+        other = replace(toys, images=changed, **options)
+        assert other.checksum == checksum(changed) and other.stores == {}
+        assert replace(other, images=toys.images).checksum == toys.checksum, "and back again"
+    assert toys.stores == {"key": "features"}
+
+
+def test_a_copy_with_other_labels_shares_the_features_of_its_pixels():
+    toys = toy_images(size=8)
+    other = replace(toys, labels=toys.labels.flip(0), classes=("a", "b", "c"), splits={"train": torch.arange(3)})
+    assert other.stores is toys.stores and other.checksum is toys.checksum
+    assert replace(toys, stores={}).stores is not toys.stores
+    assert pickle.loads(pickle.dumps(other)).checksum == toys.checksum

@@ -95,6 +95,58 @@ def test_a_plain_state_dict_in_a_pth_file(tmp_path, net, wrapped):
     )
 
 
+HEADS = {
+    "shufflenet_v2_x0_5": "fc",
+    "mobilenet_v3_small": "classifier.3",
+    "densenet121": "classifier",
+    "swin_t": "head",
+    "squeezenet1_1": "classifier.1",
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_every_kind_of_head_comes_back_from_a_file_or_is_replaced(tmp_path, name):
+    source = load(name, CLASSES, seed=1)
+    path = source.save(tmp_path / "net.safetensors", dtype=torch.float16)
+    whole = load(name, weights=path)
+    assert whole.classes == CLASSES and whole.origin == "weights from net.safetensors"
+    saved = {k: t.half().float() if t.is_floating_point() else t for k, t in weights(source).items()}
+    assert differing(weights(whole), saved) == []
+    assert {tensor.dtype for tensor in weights(whole).values()} <= {torch.float32, torch.int64}
+    for count in (2, 1000):
+        net = load(name, [f"class {i}" for i in range(count)], weights=path)
+        changed = [key for key, tensor in weights(net).items() if not torch.equal(tensor, saved[key])]
+        assert sorted(changed) == [f"{HEADS[name]}.bias", f"{HEADS[name]}.weight"]
+        assert net.model.get_submodule(HEADS[name]).weight.shape[0] == count
+
+
+def test_the_card_of_a_file_says_how_images_are_fed_and_the_reader_has_the_last_word(tmp_path):
+    source = load("squeezenet1_1", CLASSES, size=96, mean=(0.1, 0.2, 0.3), std=(1, 2, 3))
+    path = source.save(tmp_path / "net.safetensors")
+    net = load("squeezenet1_1", weights=path)
+    assert (net.size, net.mean, net.std) == (96, (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+    other = load("squeezenet1_1", weights=path, size=128, std=(1, 1, 1))
+    assert (other.size, other.mean, other.std) == (128, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0))
+
+
+def test_counts_of_batches_that_were_saved_as_floats_are_left_out_and_whole_numbers_for_weights_refused(tmp_path, net):
+    state = net.model.state_dict()
+    counts = {k: torch.tensor(1e9).half() if "num_batches" in k else t for k, t in state.items()}
+    torch.save(counts, tmp_path / "half.pth")
+    loaded = load("pawnet", ("x", "y"), weights=tmp_path / "half.pth")
+    assert loaded.model.stem[1].num_batches_tracked == 0
+    torch.save({k: (t * 100).to(torch.int8) for k, t in state.items()}, tmp_path / "int.pth")
+    refusal("another kind of number", "int.pth", weights=tmp_path / "int.pth")
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod.", "_orig_mod.module."])
+def test_names_that_data_parallel_or_compile_put_a_word_before(tmp_path, net, wrapper):
+    state = {f"{wrapper}{key}": tensor for key, tensor in load("squeezenet1_1", CLASSES).model.state_dict().items()}
+    torch.save({"model": state, "epoch": 3}, tmp_path / "net.pth")
+    loaded = load("squeezenet1_1", ("x", "y"), weights=tmp_path / "net.pth")
+    assert torch.equal(loaded.model.features[0].weight, state[f"{wrapper}features.0.weight"])
+
+
 def test_imagenet_class_names_are_known_and_each_stands_once(tmp_path):
     source = load("squeezenet1_0", [f"class {i}" for i in range(1000)])
     torch.save(source.model.state_dict(), tmp_path / "net.pth")
@@ -113,14 +165,25 @@ def test_shipped_weights_load_by_name(shelf, net):
 
 def refusal(*words: str, **options: object) -> str:
     with pytest.raises(CourseError) as refused:
-        load(**{"name": "pawnet", "classes": CLASSES, **options})
+        load(**{"model": "pawnet", "classes": CLASSES, **options})
     text = str(refused.value)
     assert "\n" not in text and all(word in text for word in words), text
     return text
 
 
 def test_an_unknown_model():
-    refusal("'resnet19'", "resnet18", "model_names()", name="resnet19")
+    refusal("'resnet19'", "resnet18", "model_names()", model="resnet19")
+
+
+@pytest.mark.parametrize(("name", "near"), [("vgg", "vgg11"), ("Inception", "inception_v3"), ("xyz", "pawnet")])
+def test_names_that_are_near_to_an_unknown_one(name, near):
+    refusal(repr(name), near, model=name)
+
+
+@pytest.mark.parametrize("size", ["64", True, 31, 1025, 64.0])
+def test_a_size_that_a_model_does_not_take(size):
+    refusal(f"size={size!r}", "only 64", size=size)
+    refusal(f"size={size!r}", "32 to 1024", size=size, model="squeezenet1_1")
 
 
 @pytest.mark.parametrize("classes", [["a"], ["a", "a"], []])
@@ -139,7 +202,7 @@ def test_no_classes_for_a_head_without_names(tmp_path, net):
 
 def test_unknown_weights_name(shelf):
     refusal("'animals'", "toys", weights="animals")
-    refusal("'animals'", "resnet18", "'DEFAULT'", "toys", name="resnet18", weights="animals")
+    refusal("'animals'", "resnet18", "'DEFAULT'", "toys", model="resnet18", weights="animals")
 
 
 def test_a_missing_file(tmp_path):
@@ -153,7 +216,7 @@ def test_a_file_of_another_kind(tmp_path):
 
 def test_weights_of_another_architecture(tmp_path, net):
     path = net.save(tmp_path / "paw.safetensors")
-    refusal("paw.safetensors", "weights of resnet18", "are missing", name="resnet18", weights=path)
+    refusal("paw.safetensors", "weights of resnet18", "are missing", model="resnet18", weights=path)
 
 
 def test_a_tensor_too_few_or_of_another_shape(tmp_path, net):
@@ -170,7 +233,9 @@ def test_a_card_that_names_more_classes_than_the_head_has(tmp_path, net):
     refusal("head for 3 classes and names 2", classes=None, weights=net.save(tmp_path / "net.safetensors"))
 
 
-@pytest.mark.parametrize("card", ["[]", "null", '{"classes": 3}', "{"])
+@pytest.mark.parametrize(
+    "card", ["[]", "null", '{"classes": 3}', "{", '{"size": "64"}', '{"mean": [0, 1]}', '{"std": [1, 1, 0]}']
+)
 def test_a_damaged_card_inside_a_file(tmp_path, net, card):
     state = {name: tensor.contiguous() for name, tensor in net.model.state_dict().items()}
     safetensors.torch.save_file(state, tmp_path / "net.safetensors", metadata={"card": card})
@@ -242,7 +307,7 @@ def test_a_pth_file_that_is_no_state_dict(tmp_path, content):
 
 def test_a_download_without_a_network_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    refusal("could not be downloaded", "local .safetensors", "pawnet", name="resnet18", weights="DEFAULT")
+    refusal("could not be downloaded", "local .safetensors", "pawnet", model="resnet18", weights="DEFAULT")
 
 
 def test_saving_takes_safetensors_only_and_leaves_no_temporary_file(tmp_path, net):

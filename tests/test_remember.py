@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from toys import make, toy_images
 
-from course_lib import remember as remember_module
+from course_lib import stores
 from course_lib.augment import Augment
-from course_lib.errors import CourseError
+from course_lib.devices import _cpu_is_fast
 from course_lib.images import ImageSet
 from course_lib.network import Network
-from course_lib.remember import Live, Pixels, features_dir, remember
+from course_lib.remember import Live, Pixels, remember
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +22,13 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def on_disk(monkeypatch):
-    """Features are written to disk however quick they were."""
-    monkeypatch.setattr(remember_module, "WORTH_A_FILE", 0.0)
+@pytest.fixture(params=["float32", "bfloat16"])
+def number_format(request, monkeypatch) -> str:
+    """The format that bodies run in; bfloat16 only where the CPU has instructions for it."""
+    if request.param == "bfloat16" and not _cpu_is_fast():
+        pytest.skip("this CPU has no instructions for bfloat16, and would take minutes")
+    monkeypatch.setenv("COURSE_PRECISION", request.param)
+    return request.param
 
 
 @pytest.fixture
@@ -54,11 +53,22 @@ def progress(net: Network, images: ImageSet, cut: int = 5, rows: torch.Tensor | 
     return list(remember(Pixels(net, images), cut).fill(all_rows(images) if rows is None else rows))
 
 
-@pytest.mark.parametrize("name", ["pawnet", "resnet18", "mobilenet_v2", "squeezenet1_0", "wide", "vit"])
+NETS = ["pawnet", "resnet18", "mobilenet_v2", "squeezenet1_0", "wide", "vit"]
+
+
+@pytest.mark.parametrize("name", NETS)
 @pytest.mark.parametrize("place", ["lowest", "head"])
-@pytest.mark.parametrize("threads", [1, 2])
-def test_what_frozen_blocks_say_of_an_image_does_not_depend_on_its_batch(name, place, threads, set_threads):
-    set_threads(threads)  # the kernels are other ones
+def test_what_frozen_blocks_say_of_an_image_does_not_depend_on_its_batch(name, place, number_format):
+    assert_no_batch_mate_matters(name, place)
+
+
+@pytest.mark.parametrize("name", ["pawnet", "wide"])
+def test_nor_does_it_on_more_threads(name, set_threads):
+    set_threads(2)  # the kernels are other ones
+    assert_no_batch_mate_matters(name, "head")
+
+
+def assert_no_batch_mate_matters(name: str, place: str) -> None:
     toys, net = toy_images(train=41, val=0, test=0, size=32), make(name)
     cut = 1 if place == "lowest" else len(net) - 1
     live = Live(Pixels(net, toys), cut)
@@ -69,7 +79,20 @@ def test_what_frozen_blocks_say_of_an_image_does_not_depend_on_its_batch(name, p
     assert torch.equal(live(turned), together[turned]), "other batch-mates, another place in the batch"
     remembered = remember(Pixels(net, toys), cut)
     assert torch.equal(remembered(torch.tensor([7])), together[7:8])
-    assert torch.equal(remembered(all_rows(toys)), together)
+    found = remembered(all_rows(toys))
+    assert torch.equal(found, together)
+    assert found.dtype == together.dtype and found.stride() == together.stride(), "kernels are chosen by the layout too"
+
+
+@pytest.mark.parametrize("cut", [1, 5, 6])
+def test_features_on_disk_are_those_in_memory(net, cut, number_format, monkeypatch):
+    first, again = toy_images(size=32), toy_images(size=32)
+    in_memory = remember(Pixels(net, first), cut)(all_rows(first))
+    monkeypatch.setenv("COURSE_CACHE_RAM", "0")
+    on_disk = remember(Pixels(net, again), cut)
+    found = on_disk(all_rows(again))
+    assert on_disk.store.place == "on disk" and on_disk.store.device is None
+    assert torch.equal(found, in_memory) and found.stride() == in_memory.stride()
 
 
 def test_features_from_features_equal_features_from_pixels(net):
@@ -77,6 +100,7 @@ def test_features_from_features_equal_features_from_pixels(net):
     rows = all_rows(toys)
     low = remember(Pixels(net, toys), 2)
     assert torch.equal(remember(low, 5)(rows), Live(Pixels(net, toys), 5)(rows))
+    assert progress(net, toys, cut=2) == [] and low.store.have.all(), "they were remembered on the way"
 
 
 def test_nothing_is_worked_out_twice(net):
@@ -109,7 +133,7 @@ def changed_buffer(net: Network, images: ImageSet) -> Pixels:
 def changed_pixel(net: Network, images: ImageSet) -> Pixels:
     pixels = images.images.clone()
     pixels[0, 0, 0, 0] ^= 1
-    return Pixels(net, replace(images, images=pixels, checksum="", stores=images.stores))
+    return Pixels(net, replace(images, images=pixels))
 
 
 CHANGES = {
@@ -152,92 +176,70 @@ def test_a_caller_cannot_edit_what_is_remembered(net):
     assert torch.equal(remembered(all_rows(toys)), kept)
 
 
-def test_features_come_back_from_disk_bit_for_bit(net, on_disk):
+def test_the_number_format_and_the_threads_are_in_the_key(net, set_threads, monkeypatch):
+    toys, keys = toy_images(), set()
+    for threads, name in ((1, "float32"), (1, "bfloat16"), (2, "float32")):
+        set_threads(threads)
+        monkeypatch.setenv("COURSE_PRECISION", name)
+        keys.add(remember(Pixels(net, toys), 5).store.key)
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize("ram", ["", "0"])
+@pytest.mark.parametrize("size", [32, 64])
+def test_what_it_will_take_is_known_before_the_work(net, size, ram, number_format, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE_RAM", ram)
+    toys, worked_out = toy_images(size=size), []
+    forward = net.run
+    monkeypatch.setattr(net, "run", lambda x, *cuts: worked_out.append(len(x)) or forward(x, *cuts))
+    low = remember(Pixels(net, toys), 2)
+    body, rows = remember(low, 5), torch.arange(20)
+    plan = body.plan(rows)
+    assert sum(worked_out) <= 2 and not low.store.have.any(), "one image through two parts, and nothing else"
+    assert (plan.images, plan.missing) == (20, 20)
+    assert plan.bytes == body(rows).nbytes == 20 * body.store.row_bytes
+    assert str(plan).startswith("Outputs of 5 frozen blocks for 20 images: ") and plan.place in str(plan)
+    assert plan.place == ("on disk" if ram else "in memory")
+    again = body.plan(torch.arange(23))
+    assert (again.images, again.missing) == (23, 3) and "20 of them are there" in str(again)
+
+
+def test_the_note_says_what_was_worked_out_and_what_was_read(net, monkeypatch):
+    monkeypatch.setattr(stores, "WORTH_A_FILE", 0.0)
     first, again = toy_images(), toy_images()
-    made = remember(Pixels(net, first), 5)(all_rows(first))
-    assert [path.suffix for path in features_dir().iterdir()] == [".npz"]
+    body = remember(Pixels(net, first), 5)
+    body(torch.arange(10))
+    assert "remembered for 10 images" in body.note and "10 were worked out" in body.note
     read = remember(Pixels(net, again), 5)
-    assert read.store.from_disk == len(again.images) and progress(net, again) == []
-    assert f"{len(again.images)} of them were read from the cache" in read.note and "0 were worked out" in read.note
-    assert torch.equal(read(all_rows(again)), made)
+    read(torch.arange(12))
+    assert "remembered for 12 images" in read.note
+    assert "10 of them were read from the cache" in read.note and "2 were worked out" in read.note
 
 
-def test_some_rows_on_disk_spare_the_work_for_these(net, on_disk):
-    first, again = toy_images(), toy_images()
-    progress(net, first, rows=torch.arange(10))
-    assert progress(net, again) == [(len(again.images) - 10,) * 2]
-    fresh = toy_images()
-    assert progress(net, fresh) == [] and torch.equal(
-        remember(Pixels(net, fresh), 5)(all_rows(fresh)), Live(Pixels(net, fresh), 5)(all_rows(fresh))
-    )
+def test_an_interrupt_keeps_what_was_worked_out(net, monkeypatch):
+    monkeypatch.setattr(stores, "WORTH_A_FILE", 0.0)
+    toys = toy_images(train=100, val=0, test=0, size=16)
+    for done, _ in remember(Pixels(net, toys), 5).fill(all_rows(toys)):
+        assert done == 64
+        break
+    assert progress(net, toys) == [(36, 36)]
+    fresh = toy_images(train=100, val=0, test=0, size=16)
+    assert progress(net, fresh) == [], "all of it is on disk"
 
 
-def test_quick_work_is_not_written(net, monkeypatch):
-    monkeypatch.setattr(remember_module, "WORTH_A_FILE", 1e9)
-    progress(net, toy_images())
-    assert not features_dir().exists()
+def test_a_device_without_memory_takes_fewer_images_at_a_time(net, monkeypatch):
+    toys = toy_images(train=100, val=0, test=0, size=16)
+    expected = Live(Pixels(net, toys), 5)(all_rows(toys))
+    call, taken = Live.__call__, []
 
+    def small_device(live: Live, rows: torch.Tensor) -> torch.Tensor:
+        if len(rows) > 20:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        taken.append(len(rows))
+        return call(live, rows)
 
-@pytest.mark.parametrize("kept", [0.0, 0.3, 0.9, 0.999, "text", "flipped"])
-def test_a_damaged_file_is_removed_and_worked_out_again(net, on_disk, kept):
-    first = toy_images()
-    made = remember(Pixels(net, first), 5)(all_rows(first))
-    (path,) = features_dir().iterdir()
-    data = bytearray(path.read_bytes())
-    if kept == "text":
-        data = bytearray(b"this is not an archive")
-    elif kept == "flipped":
-        data[len(data) // 2] ^= 255
-    else:
-        data = data[: int(kept * len(data))]
-    path.write_bytes(data)
-    again = toy_images()
-    read = remember(Pixels(net, again), 5)
-    assert read.store.from_disk == 0 and not path.exists()
-    assert torch.equal(read(all_rows(again)), made)
-    assert path.exists(), "and kept anew"
-
-
-FULL_DISK = """
-import resource, signal, sys
-from course_lib import remember
-from course_lib.errors import CourseError
-from course_lib.models import load
-from course_lib.train import Stage, fit
-from toys import toy_images
-remember.WORTH_A_FILE = 0.0
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
-toys = toy_images()
-try:
-    list(fit(load("pawnet", toys.classes), toys, Stage(frozen=-1, epochs=1), device="cpu"))
-except CourseError as error:
-    sys.exit(f"refused: {error}")
-"""
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files, as POSIX has")
-def test_a_full_disk_is_told_and_leaves_no_half_written_file(tmp_path):
-    here = Path(__file__).parent
-    path = os.pathsep.join([str(here.parent), str(here)])
-    ended = subprocess.run(
-        [sys.executable, "-c", FULL_DISK], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
-    )
-    assert ended.returncode == 1 and ended.stderr.startswith("refused: No room left to write"), ended.stderr
-    assert "COURSE_CACHE" in ended.stderr
-    assert [file for file in (tmp_path / "cache").rglob("*") if file.is_file()] == []
-
-
-def test_more_than_the_free_memory_is_refused(net, monkeypatch):
-    monkeypatch.setattr(remember_module, "free_bytes", lambda device: 100_000)
-    with pytest.raises(CourseError, match=r"24, 32, 32.*40 %.*Freeze more blocks.*cache=False"):
-        progress(net, toy_images(), cut=1)
-
-
-def test_older_features_make_room_for_new_ones(net, monkeypatch):
-    toys = toy_images()
-    progress(net, toys, cut=5)
-    old = next(iter(toys.stores))
-    monkeypatch.setattr(remember_module, "free_bytes", lambda device: 10**6 if old in toys.stores else 10**9)
-    progress(net, toys, cut=1)
-    assert old not in toys.stores and len(toys.stores) == 1
+    monkeypatch.setattr(Live, "__call__", small_device)
+    with pytest.warns(UserWarning, match="ran out of memory") as told:
+        found = remember(Pixels(net, toys), 5)(all_rows(toys))
+    assert torch.equal(found, expected) and taken == [16] * 6 + [4]
+    assert ["with 32." in str(each.message) for each in told] == [True, False]
