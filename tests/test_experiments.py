@@ -9,13 +9,15 @@ import pytest
 import torch
 from toys import toy_images
 
+from course_lib.augment import Augment
 from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
+from course_lib.experiments import learning_curve as module
 from course_lib.experiments import store
 from course_lib.experiments.dog_case import dog_case
 from course_lib.experiments.learning_curve import Curve, Run, Way, learning_curve
 from course_lib.models import load
-from course_lib.recipes import feature_extraction, from_scratch
+from course_lib.recipes import feature_extraction, from_scratch, probe_then_fine_tune
 from course_lib.train import fit
 from course_lib.widgets.live import watch
 
@@ -79,6 +81,81 @@ def test_a_damaged_result_is_worked_out_again(own_cache: Path) -> None:
     assert not any(run.repeated for run in curve_of(images).runs)
 
 
+FROZEN = Way("frozen features", "animals", lambda n: feature_extraction(epochs=1 + n), seeds=4)
+
+
+def test_heads_on_one_pretrained_body_are_trained_side_by_side_to_the_same_results(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    images = toy_images(train=24, val=9, test=30)
+    ways = (WAYS[0], FROZEN)
+    beside = curve_of(images, ways)
+    again = curve_of(images, ways)
+    assert beside.stacked == 8 and again.stacked == 0 and "8 runs were trained side by side" in beside.note
+    assert "side by side" not in again.note and all(run.repeated for run in again.runs)
+    monkeypatch.setattr(module, "body_of", lambda *_: None)
+    # Kept under the same settings: what was trained side by side is found by a run that would train one by one.
+    assert all(run.repeated for run in curve_of(images, ways).runs)
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "another"))
+    single = curve_of(images, ways)
+    assert single.stacked == 0 and not any(run.repeated for run in single.runs)
+    for one, other in zip(beside.runs, single.runs, strict=True):
+        assert (one.way, one.per_class, one.seed, one.steps) == (other.way, other.per_class, other.seed, other.steps)
+        assert sum(a != b for a, b in zip(one.hits, other.hits, strict=True)) <= 1
+        assert one.accuracy == pytest.approx(other.accuracy, abs=1 / 29)
+        assert one.val_accuracy == pytest.approx(other.val_accuracy, abs=1 / 8)
+    few, many = (beside.runs[beside.runs.index(run)].seconds for run in (beside.runs[2], beside.runs[-1]))
+    assert many / few == pytest.approx(5 / 3), "seconds are shared by steps: 5 epochs and 3, of one batch each"
+
+
+def test_a_network_by_hand_is_the_run_of_a_curve_that_trained_side_by_side() -> None:
+    images = toy_images(train=24, val=9, test=30)
+    curve = curve_of(images, (FROZEN,))
+    net = load("pawnet", images.classes, "animals", seed=3)
+    for _ in fit(net, images.subset(4, seed=3), feature_extraction(epochs=5), seed=3, device="cpu"):
+        pass
+    marks = "".join("01"[right] for right in evaluate(net, images, "test").correct.tolist())
+    assert sum(a != b for a, b in zip(marks, curve.runs[-1].hits, strict=True)) <= 1
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        lambda n: feature_extraction(epochs=2, augment=Augment()),
+        lambda n: feature_extraction(epochs=2, mixup=0.2),
+        lambda n: probe_then_fine_tune(epochs=1, frozen=-2, probe_epochs=1),
+        lambda n: from_scratch(epochs=1),
+    ],
+)
+def test_other_recipes_are_trained_one_by_one(recipe: object) -> None:
+    images = toy_images(train=24, val=9, test=30)
+    curve = curve_of(images, (Way("other", "animals", recipe, seeds=2),))
+    assert curve.stacked == 0 and len(curve.runs) == 4
+
+
+def test_a_stopped_curve_goes_on_where_it_was() -> None:
+    images = toy_images(train=24, val=9, test=30)
+    work = learning_curve(images, "pawnet", (FROZEN, WAYS[0]), per_class=(2, 4), device="cpu")
+    steps = [next(work) for _ in range(1)]
+    while "from scratch" not in steps[-1].label:
+        steps.append(next(work))
+    assert steps[0].progress == 0 and steps[-1].progress == 8 / 12
+    assert [step.progress for step in steps] == sorted(step.progress for step in steps)
+    assert any("8 runs side by side; 8 heads" in step.text for step in steps)
+    work.close()
+    curve = curve_of(images, (FROZEN, WAYS[0]))
+    assert curve.stacked == 0 and sum(run.repeated for run in curve.runs) == 8
+    assert [run.way for run in curve.runs] == (["frozen features"] * 4 + ["from scratch"] * 2) * 2
+
+
+def test_a_missing_seed_alone_is_trained(own_cache: Path) -> None:
+    images = toy_images(train=24, val=9, test=30)
+    few = Way(FROZEN.name, FROZEN.weights, FROZEN.recipe, seeds=2)
+    assert curve_of(images, (few,)).stacked == 4
+    curve = curve_of(images, (FROZEN,))
+    assert curve.stacked == 4 and [run.repeated for run in curve.runs] == [True, True, False, False] * 2
+
+
 def test_means_intervals_and_gains() -> None:
     def runs(way: str, marks: list[str]) -> list[Run]:
         shares = [mark.count("1") / len(mark) for mark in marks]
@@ -123,6 +200,7 @@ def test_the_plan_fits_the_images_it_finds(tmp_path: Path) -> None:
     assert plan.images.classes == ("ants", "bees") and plan.chance == 0.5
     assert plan.per_class == (10,) and plan.few == 18  # 60 % of 30 photos are for training
     assert [stage.norm for stage in plan.tune(-2)] == ["train", "eval"]
+    assert plan.frozen.seeds == 20 and plan.scratch.seeds == 3
     assert plan.with_depth(3).tuned.recipe(10)[-1].frozen == 3
     with pytest.raises(CourseError, match="'small'"):
         dog_case(str(tmp_path / "photos"), "resnet18", "w", size="tiny")

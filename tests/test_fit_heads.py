@@ -111,9 +111,10 @@ RUNS = {
     ],
     "views": [
         HeadRun(replace(HEAD, augment=Augment(), views=2)),
-        HeadRun(replace(HEAD, augment=Augment(), views=3), seed=1, train=torch.arange(9)),
-        HeadRun(replace(HEAD, augment=Augment(), views=2, lr=1e-3)),
         HeadRun(HEAD, seed=2),
+        HeadRun(replace(HEAD, augment=Augment(), views=2, lr=1e-3)),
+        HeadRun(replace(HEAD, augment=Augment(), views=3)),
+        HeadRun(replace(HEAD, augment=Augment(), views=3), seed=1, train=torch.arange(9)),
     ],
 }
 
