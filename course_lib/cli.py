@@ -1,4 +1,4 @@
-"""The `course` command: run lessons into HTML pages, open them in JupyterLab, check this machine, pretrain a net.
+"""The `course` command: run lessons, open them in JupyterLab, check this machine, pretrain nets, sweep, look into the cache.
 
     course run                                  # every lesson -> runs/index.html
     course run 04 --images photos/ --seeds 5    # one lesson, on your own images
@@ -39,9 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "run":
             return run(options)
         if options.command == "sweep":
-            from .sweeps.command import command
+            from .sweeps.command import command as sweep
 
-            return command(options)
+            return sweep(options)
+        if options.command == "cache":
+            from .cache_command import command as cache
+
+            return cache(options)
         if options.command == "pretrain":
             return pretrain(options)
         return check_machine(options.out)
@@ -244,9 +248,11 @@ def _parser() -> argparse.ArgumentParser:
     net.add_argument("--images", metavar="FOLDER", help="for photos: the folder of Imagenette2-160")
     net.add_argument("--epochs", metavar="N", type=_whole, help="passes over the images (default: as shipped)")
     net.add_argument("--out", metavar="FOLDER", type=Path, help="where to write (default: data/weights)")
-    from .sweeps.command import add_arguments
+    from .cache_command import add_arguments as cache
+    from .sweeps.command import add_arguments as sweep
 
-    add_arguments(commands.add_parser("sweep", help="run a function over a grid of configs", allow_abbrev=False))
+    sweep(commands.add_parser("sweep", help="run a function over a grid of configs", allow_abbrev=False))
+    cache(commands.add_parser("cache", help="list, check or clear what is kept on disk", allow_abbrev=False))
     return parser
 
 

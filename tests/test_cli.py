@@ -218,3 +218,25 @@ def _wait(condition, seconds: float = 60) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.1)
+
+
+def test_the_cache_is_listed_checked_and_cleared(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    assert cli.main(["cache"]) == 0
+    assert "is empty" in capsys.readouterr().out
+    assert cli.main(["cache", "clear", "--fix"]) == 2
+    assert "--fix belongs to `course cache verify`" in capsys.readouterr().err
+
+
+def test_a_sweep_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "mine.py").write_text("def double(config):\n    return {'twice': 2 * config['x']}\n")
+    assert cli.main(["sweep", f"{tmp_path / 'mine.py'}:double", "--set", "x=1,20"]) == 0
+    assert "40" in capsys.readouterr().out
+    assert cli.main(["sweep", f"{tmp_path / 'mine.py'}:single", "--set", "x=1"]) == 2
+    assert "single" in capsys.readouterr().err
+
+
+def test_pretraining_photos_without_a_folder_says_where_they_are(capsys):
+    assert cli.main(["pretrain", "photos"]) == 2
+    assert "--images" in capsys.readouterr().err

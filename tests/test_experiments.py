@@ -47,6 +47,7 @@ def test_each_point_is_the_run_that_a_reader_would_do_by_hand() -> None:
         pass
     assert evaluate(net, images, "test").accuracy == curve.accuracies("frozen random", 4)[1]
     assert [len(curve.accuracies(way.name, n)) for n in (2, 4) for way in WAYS] == [2, 3, 2, 3]
+    assert curve.stacked == 0, "each seed draws a random body of its own"
 
 
 def test_a_second_call_reads_every_run_and_says_so(own_cache: Path) -> None:
@@ -81,7 +82,7 @@ def test_a_damaged_result_is_worked_out_again(own_cache: Path) -> None:
     assert not any(run.repeated for run in curve_of(images).runs)
 
 
-FROZEN = Way("frozen features", "animals", lambda n: feature_extraction(epochs=1 + n), seeds=4)
+FROZEN = Way("frozen features", "animals", lambda n: feature_extraction(epochs=1 + n, batch=4), seeds=4)
 
 
 def test_heads_on_one_pretrained_body_are_trained_side_by_side_to_the_same_results(
@@ -105,14 +106,14 @@ def test_heads_on_one_pretrained_body_are_trained_side_by_side_to_the_same_resul
         assert one.accuracy == pytest.approx(other.accuracy, abs=1 / 29)
         assert one.val_accuracy == pytest.approx(other.val_accuracy, abs=1 / 8)
     few, many = (beside.runs[beside.runs.index(run)].seconds for run in (beside.runs[2], beside.runs[-1]))
-    assert many / few == pytest.approx(5 / 3), "seconds are shared by steps: 5 epochs and 3, of one batch each"
+    assert many / few == pytest.approx(15 / 6), "seconds are shared by steps: 5 epochs of 3 batches, and 3 of 2"
 
 
 def test_a_network_by_hand_is_the_run_of_a_curve_that_trained_side_by_side() -> None:
     images = toy_images(train=24, val=9, test=30)
     curve = curve_of(images, (FROZEN,))
     net = load("pawnet", images.classes, "animals", seed=3)
-    for _ in fit(net, images.subset(4, seed=3), feature_extraction(epochs=5), seed=3, device="cpu"):
+    for _ in fit(net, images.subset(4, seed=3), feature_extraction(epochs=5, batch=4), seed=3, device="cpu"):
         pass
     marks = "".join("01"[right] for right in evaluate(net, images, "test").correct.tolist())
     assert sum(a != b for a, b in zip(marks, curve.runs[-1].hits, strict=True)) <= 1
