@@ -17,7 +17,7 @@ class Record:
 
     Attributes:
         phase: `resume` once, when a run is taken up from its checkpoint; `remember` while frozen blocks are worked out (done
-            and total count images); `train` after a step.
+            and total count images; the first says in its note how much it will be, before any work); `train` after a step.
         stage: number of the stage from 0; `name` is what it is called.
         step, steps: steps trained so far and in the whole recipe (fewer when a stage ends early).
         seconds: since the start of this call of `fit`.
@@ -51,7 +51,7 @@ class Record:
     @property
     def text(self) -> str:
         """Where the run stands, in words; reading it waits for the device."""
-        if self.phase == "resume":
+        if self.phase == "resume" or (self.note and self.phase == "remember"):
             return f"{self.name}: {self.note}"
         if self.phase == "remember":
             return f"{self.name}: frozen blocks, image {self.done:,} of {self.total:,} ({self.bytes / 1e6:.0f} MB to remember)"

@@ -179,8 +179,11 @@ class _Run:
         for view, feed in enumerate(feeds):
             rows = torch.cat([self.train, self.val]) if view == 0 else self.train
             for part in _chain(feed):
+                plan = part.plan(rows)
+                if plan.missing:
+                    yield self._record("remember", total=plan.missing, bytes=plan.bytes, note=str(plan))
                 for done, total in part.fill(rows):
-                    yield self._record("remember", done=done, total=total, bytes=part.store.bytes)
+                    yield self._record("remember", done=done, total=total, bytes=plan.bytes)
 
     def _look(self, stage: Stage, feed: Feed) -> Evaluation | None:
         """How good the network is on the val split, when it is time to look."""
