@@ -60,7 +60,7 @@ class Augment:
         x = images.float() / 255
         if not draws.any():
             return x
-        flip, dx, dy, scale, angle, brightness, contrast = draws.to(x.device).unbind(1)
+        flip, dx, dy, scale, angle, brightness, contrast = draws.to(x.device, non_blocking=True).unbind(1)
         mirror = torch.where((flip > 0) & self.flip, -1.0, 1.0)
         zoom = 1 / (1 + self.scale * scale)
         radians = angle * self.rotate * math.pi / 180

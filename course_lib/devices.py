@@ -71,7 +71,8 @@ def _cpu_is_fast() -> bool:
 def free_bytes(device: torch.device) -> int:
     """Memory that is free on a device now, in bytes; for a CPU, what the system can give without swapping."""
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # held by torch, free for us
+        return torch.cuda.mem_get_info(device)[0] + unused
     try:
         with open("/proc/meminfo") as file:
             return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))

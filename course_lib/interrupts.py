@@ -1,7 +1,7 @@
 """What must not be cut in two by Ctrl-C or by the stop button of a notebook.
 
-    with unbroken():
-        optimizer.step()        # an interrupt that comes here is raised when the block has ended
+with unbroken():
+    optimizer.step()        # an interrupt that comes here is raised when the block has ended
 """
 
 from __future__ import annotations

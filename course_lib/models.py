@@ -115,27 +115,29 @@ def _find_weights(name: str, weights: str | Path | None, own: bool) -> Weights |
 
 def _named(name: str, found: Weights | None, asked: tuple[str, ...] | None, size: int | None) -> Network:
     """PawNet or a torchvision classifier, with a new head for the classes that are asked for."""
-    own = name == "pawnet"
-    state = found.state if own and found else architectures.present_names(name, found.state) if found else None
+    paw = name == "pawnet"
+    state = found.state if found else None
+    if state and not paw:
+        state = architectures.present_names(name, state)
     model = _bare(name, 1000, state)
     width = _width(model, state)
     model = model if width == 1000 else _bare(name, width, state)
     known: tuple[str, ...] = ()
     if found:
         fill(model, state, name, found.origin)
-        known = _known_names(found, width) or (architectures.class_names(name) if width == 1000 and not own else ())
+        known = _known_names(found, width) or (architectures.class_names(name) if width == 1000 and not paw else ())
     if asked:
         replace_head(model, len(asked))
     elif not known:
         brings = f"weights from {found.origin} (a head of {width} classes without names)" if found else "random weights"
         raise CourseError(f"{name} with {brings} needs `classes`, the names for a new head; received None.")
-    smallest, fixed = (SIZE, SIZE) if own else architectures.sizes(name, model)
+    smallest, fixed = (SIZE, SIZE) if paw else architectures.sizes(name, model)
     size = _check_size(name, smallest, fixed, size)
     model = model.eval().to(memory_format=torch.channels_last)
     example = torch.randn(1, 3, *[size or max(64, smallest)] * 2, generator=torch.Generator().manual_seed(0))
-    mean, std = (PAWNET_MEAN, PAWNET_STD) if own else architectures.normalisation(name)
+    mean, std = (PAWNET_MEAN, PAWNET_STD) if paw else architectures.normalisation(name)
     origin = _origin(found, "random weights", new_head=bool(asked))
-    return Network(name, model, split(model, example), asked or known, size, mean, std, origin)
+    return Network(name, model, split(model, example), asked or known, size, mean, std, origin, smallest=smallest)
 
 
 def _own(given: nn.Module, found: Weights | None, asked: tuple[str, ...] | None, size: int | None) -> Network:

@@ -42,6 +42,7 @@ class Network:
         mean, std: of the normalisation, for channels in 0 to 1.
         origin: one sentence on where the weights come from.
         precision: number format of the body's blocks; None for what is fast on the device. The head is always float32.
+        smallest: the smallest height and width that the network takes, in pixels.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Network:
     std: tuple[float, float, float]
     origin: str
     precision: torch.dtype | None = None
+    smallest: int = 1
 
     def __len__(self) -> int:
         return len(self.blocks)
@@ -87,12 +89,19 @@ class Network:
 
         Arguments:
             images: uint8 0 to 255, or float 0 to 1; N,3,H,W.
+
+        Raises `CourseError` for images that are too small for the network.
         """
+        if not self.size and min(images.shape[-2:]) < self.smallest:
+            raise CourseError(
+                f"{self.name} takes images from {self.smallest} pixels, and these have {' x '.join(map(str, images.shape[-2:]))}. "
+                f"Load it with size={max(self.smallest, 96)}, and they are scaled."
+            )
         x = images.float() / 255 if images.dtype == torch.uint8 else images
         if self.size and tuple(x.shape[-2:]) != (self.size, self.size):
             x = F.interpolate(x, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
-        mean = torch.tensor(self.mean, device=x.device).view(3, 1, 1)
-        std = torch.tensor(self.std, device=x.device).view(3, 1, 1)
+        mean = torch.tensor(self.mean).to(x.device, non_blocking=True).view(3, 1, 1)
+        std = torch.tensor(self.std).to(x.device, non_blocking=True).view(3, 1, 1)
         return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def run(self, x: torch.Tensor, start: int = 0, stop: int | None = None) -> torch.Tensor:

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from .draws import moment
 from .errors import CourseError
 from .layers import head_dropout, norms
+from .memory import is_out_of_memory, release
 from .network import Network
 from .parallel import add_up, my_share, shared_norm, world
 from .penalties import pull_back
@@ -88,8 +89,11 @@ class Step:
             try:
                 sums = self._gradients(inputs, pairs, whole, len(rows), when)
                 break
-            except torch.OutOfMemoryError:
-                note = self._halve(len(share))
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Only here, as the error's traceback holds what the failed call had made until then.
+            note = self._halve(len(share))
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         add_up([sums, *(p.grad for p in self.parameters if p.grad is not None)])
@@ -153,8 +157,7 @@ class Step:
     def _halve(self, count: int) -> str:
         """Free memory and pass the batch in twice as many parts; the sentence that says so comes back."""
         self.optimizer.zero_grad()
-        if self.net.device.type == "cuda":
-            torch.cuda.empty_cache()
+        release(self.net.device)
         if count // (2 * self.parts) < 2:
             raise CourseError(
                 f"The device ran out of memory on a batch of {count} images, also in {self.parts} parts. Freeze more blocks, take "

@@ -134,6 +134,13 @@ def test_the_smallest_size_is_the_smallest_that_works(name, refused, allowed):
         load(name, ("a", "b"), size=refused)
 
 
+def test_images_that_are_too_small_are_refused_in_a_sentence_and_scaled_where_a_size_is_given():
+    images = torch.zeros(2, 3, 64, 64, dtype=torch.uint8)
+    with pytest.raises(CourseError, match=r"inception_v3 takes images from 75 pixels, and these have 64 x 64.*size=96"):
+        load("inception_v3", ("a", "b"))(images)
+    assert load("inception_v3", ("a", "b"), size=96)(images).shape == (2, 2)
+
+
 @pytest.mark.parametrize("name", ["maxvit_t", "vit_b_32"])
 def test_models_of_one_size_say_so(name):
     assert architectures.sizes(name, architectures.build(name, 3, state={})) == (224, 224)

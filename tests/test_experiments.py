@@ -142,7 +142,7 @@ def test_a_stopped_curve_goes_on_where_it_was() -> None:
         steps.append(next(work))
     assert steps[0].progress == 0 and steps[-1].progress == 8 / 12
     assert [step.progress for step in steps] == sorted(step.progress for step in steps)
-    assert any("8 runs side by side; 8 heads" in step.text for step in steps)
+    assert any("8 runs side by side; 8 heads" in step.text for step in steps) and steps[-2].progress == 8 / 12
     work.close()
     curve = curve_of(images, (FROZEN, WAYS[0]))
     assert curve.stacked == 0 and sum(run.repeated for run in curve.runs) == 8
