@@ -6,8 +6,9 @@
         chart.update(record.losses)
     record.heads.accuracies("test")                  # 20 of them
 
-Each head ends where `fit` with its stage, seed, images and first weights would have brought it, up to rounding. The frozen
-body is worked out once for each image and shared by all heads.
+Each head ends where `fit` with its stage, seed, images and first weights would have brought it, up to rounding: weights
+differ by some 1e-7. (A rate so high that training is unstable makes that grow, as it makes any rounding in `fit` grow.) The
+frozen body is worked out once for each image and shared by all heads.
 """
 
 from __future__ import annotations
