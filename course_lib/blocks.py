@@ -11,7 +11,7 @@ The model is traced with `torch.fx`; nothing here knows a family of architecture
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 
 import torch
@@ -56,6 +56,8 @@ def split_by_hand(model: nn.Module) -> list[Block]:
     Raises `CourseError` when it gives anything else, nothing, or a name twice.
     """
     given = model.blocks()
+    if not isinstance(given, Iterable):
+        raise CourseError(f"`blocks()` of {type(model).__name__} gives a {type(given).__name__}. {ADVICE}")
     listed = given.items() if isinstance(given, Mapping | nn.ModuleDict) else given
     pairs = [pair if isinstance(pair, tuple) else (f"block{i}", pair) for i, pair in enumerate(listed)]
     for name, module in pairs:

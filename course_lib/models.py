@@ -31,9 +31,9 @@ from .blocks import split
 from .classifier_head import head_path, head_width, replace_head
 from .errors import CourseError
 from .network import Network, class_names
-from .own_model import adopt, count_scores, cut_own
+from .own_model import adopt, core, count_scores, cut_own
 from .pawnet import SIZE, PawNet
-from .weights import State, Weights, fill, is_colour, read_shipped, read_weights, shipped_names, unwrapped
+from .weights import State, Weights, check_card, fill, is_colour, read_shipped, read_weights, shipped_names, unwrapped
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PAWNET_MEAN, PAWNET_STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
@@ -75,9 +75,11 @@ def load(
     Raises `CourseError` for an unknown name, for weights that do not fit, and for a model that cannot be cut into blocks.
     """
     asked = None if classes is None else class_names(classes)
-    own = isinstance(model, nn.Module)
+    model, own = (core(model), True) if isinstance(model, nn.Module) else (model, False)
     name = type(model).__name__ if isinstance(model, nn.Module) else _check_name(model)
     found = _find_weights(name, weights, own)
+    if found:
+        check_card(found)
     card = found.card if found else {}
     size = card.get("size") if size is None else size
     with torch.random.fork_rng(devices=[]):

@@ -22,12 +22,21 @@ from .tracing import first_line
 SIZES = (64, 96)  # pixels; a model without a size of its own must give scores at both
 
 
+def core(model: nn.Module) -> nn.Module:
+    """The model itself, without the wrapper of torch.compile, DataParallel or DistributedDataParallel."""
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return core(model.module)
+    return core(model._orig_mod) if isinstance(getattr(model, "_orig_mod", None), nn.Module) else model
+
+
 def adopt(model: nn.Module) -> nn.Module:
     """A copy of a model in float32, on the CPU and in eval mode; the reader's own object stays as it is.
 
     Raises `CourseError` for a model without weights, with weights that have no shape yet, or that cannot be copied.
     """
     name = type(model).__name__
+    if isinstance(model, torch.jit.ScriptModule):
+        raise CourseError("TorchScript cannot be taken apart into blocks; give the Python model that it was made from.")
     weights = list(model.parameters())
     if any(isinstance(weight, UninitializedParameter) for weight in weights):
         raise CourseError(
@@ -39,7 +48,7 @@ def adopt(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model).cpu().float().eval()
     except Exception as error:  # anything that a model holds may refuse to be copied
         raise CourseError(
-            f"{name} cannot be copied ({first_line(error)[:-1]}), and the course never changes a reader's own model. Give one that "
+            f"{name} cannot be copied ({first_line(error).rstrip('.')}), and the course never changes a reader's own model. Give one that "
             "copy.deepcopy can copy: without open files, hooks that hold tensors, or tensors that were computed."
         ) from error
 

@@ -45,7 +45,8 @@ def matrices(module: nn.Module) -> int:
 
 def first_line(error: Exception) -> str:
     """The first line of a message, as a sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".") + "."
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return line if line.endswith(("!", "?")) else line.rstrip(".") + "."
 
 
 class _Opener(fx.Tracer):

@@ -103,7 +103,6 @@ def _read_safetensors(path: Path) -> Weights:
         with safetensors.safe_open(path, "pt") as file:
             card = json.loads((file.metadata() or {}).get("card", "{}"))
             classes = tuple(map(str, card.get("classes", ())))
-            _check_card(card)
     except (safetensors.SafetensorError, AttributeError, TypeError, ValueError, OSError) as error:
         raise CourseError(
             f"{path} is not a safetensors file, or is cut off ({error}). Get it again; a pickle under this name is never opened."
@@ -111,14 +110,18 @@ def _read_safetensors(path: Path) -> Weights:
     return Weights(state, classes, path.name, card)
 
 
-def _check_card(card: Mapping[str, Any]) -> None:
-    """Raises `ValueError` when what a card says on how to feed the network makes no sense."""
-    size = card.get("size")
-    if size is not None and (type(size) is not int or size < 1):
-        raise ValueError(f"its card says size={size!r}")
-    for name in ("mean", "std"):
-        if name in card and not is_colour(card[name], above=0 if name == "std" else None):
-            raise ValueError(f"its card says {name}={card[name]!r}")
+def check_card(weights: Weights) -> None:
+    """Raises `CourseError` when what a card says on how images are fed makes no sense."""
+    size = weights.card.get("size")
+    wrong = [] if size is None or (type(size) is int and size > 0) else ["size"]
+    wrong += [
+        n for n in ("mean", "std") if n in weights.card and not is_colour(weights.card[n], 0 if n == "std" else None)
+    ]
+    if wrong:
+        raise CourseError(
+            f"The card in {weights.origin} says {wrong[0]}={weights.card[wrong[0]]!r}, which no image can be fed with. "
+            "Save the network anew, or give a file of another one."
+        )
 
 
 def is_colour(value: Any, above: float | None = None) -> bool:
@@ -182,13 +185,10 @@ def fill(model: nn.Module, state: State, name: str, origin: str) -> None:
             f"{len(misfits)} have another shape and {len(strange)} another kind of number, and the file has {len(unknown)} others "
             f"(first: {(misfits + strange + missing + unknown)[0]}). Name the model that the file was made for, or give a file of this one."
         )
-    filled = {k: state[k].detach().to(wanted[k].dtype, copy=True) if k in state else wanted[k] for k in wanted}
-    imaginary = any(parameter.is_meta for parameter in model.parameters())
-    filled = OrderedDict(filled)
-    filled._metadata = (
-        wanted._metadata
-    )  # says which version of the layers the names belong to, which a file may not say
-    model.load_state_dict(filled, assign=imaginary)
+    filled = OrderedDict((k, state[k].detach().to(t.dtype, copy=True) if k in state else t) for k, t in wanted.items())
+    # The version of the layers that the names belong to; a file may not say it, and MNASNet asks for it.
+    filled._metadata = wanted._metadata
+    model.load_state_dict(filled, assign=any(parameter.is_meta for parameter in model.parameters()))
 
 
 def _same_kind(tensor: torch.Tensor, wanted: torch.Tensor) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import course_lib  # noqa: F401  before torch, as a reader does: it keeps idle threads from taking the cores
+
 OFFLINE = Path(__file__).parent / "offline"
 
 runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # this process

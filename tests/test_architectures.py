@@ -13,8 +13,10 @@ from torchvision.models import VisionTransformer
 from torchvision.transforms.functional import normalize
 
 from course_lib import architectures
+from course_lib.blocks import _cut
 from course_lib.errors import CourseError
 from course_lib.models import load
+from course_lib.tracing import trace
 
 
 def file_of(model: nn.Module, path: Path) -> Path:
@@ -144,6 +146,15 @@ def test_images_that_are_too_small_are_refused_in_a_sentence_and_scaled_where_a_
 @pytest.mark.parametrize("name", ["maxvit_t", "vit_b_32"])
 def test_models_of_one_size_say_so(name):
     assert architectures.sizes(name, architectures.build(name, 3, state={})) == (224, 224)
+
+
+@pytest.mark.parametrize(
+    ("name", "frozen", "first"),
+    [("resnet50", -4, "layer4.0"), ("vgg16", -3, "classifier.0"), ("inception_v3", -3, "Mixed_7b")],
+)
+def test_where_the_documentation_of_load_cuts(name, frozen, first):
+    model = architectures.build(name, 2, state={})
+    assert _cut(model, trace(model))[frozen].name == first
 
 
 def test_a_model_without_numbers_takes_no_random_ones():

@@ -8,12 +8,10 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from course_lib.blocks import Block, _check_partition, _cut, split
+from course_lib.blocks import Block, split
 from course_lib.classifier_head import head_path
 from course_lib.errors import CourseError
-from course_lib.models import _bare
 from course_lib.pawnet import PawNet
-from course_lib.tracing import trace
 
 SIZES = {"pawnet": 64, "resnet18": 64, "mobilenet_v2": 64, "squeezenet1_0": 64, "vgg16": 32, "vit_b_16": 32}
 PAWNET = ["stem", "stage1", "stage2", "stage3", "stage4", "head"]
@@ -281,18 +279,3 @@ def test_what_cannot_be_cut_is_refused_with_a_way_out(kind, reason):
     text = str(refusal.value)
     assert kind.__name__ in text and reason in text and "blocks()" in text and "\n" not in text
     assert all(module.training for module in model.modules()), "a refusal leaves the model in train mode"
-
-
-# A model of each family of torchvision's registry; the weights stay imaginary, so no memory is taken.
-FAMILIES = ("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s", "googlenet", "inception_v3",
-            "maxvit_t", "mnasnet0_5", "mobilenet_v3_small", "resnext50_32x4d", "shufflenet_v2_x0_5", "swin_t",
-            "swin_v2_t", "vgg11_bn", "wide_resnet50_2")  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_every_family_can_be_cut(name):
-    with torch.device("meta"):
-        model = _bare(name, 5)
-    blocks = _cut(model, trace(model))
-    _check_partition(model, blocks)
-    assert len(blocks) >= 8

@@ -115,6 +115,12 @@ def test_a_wrapped_module_that_cannot_be_opened_stays_one_block():
     assert [block.name for block in net.blocks] == ["0", "1"]
 
 
+@pytest.mark.parametrize("wrapper", [nn.DataParallel, torch.compile], ids=["DataParallel", "compile"])
+def test_the_wrappers_of_torch_are_taken_off(wrapper):
+    net = load(wrapper(Small()), classes=CLASSES)
+    assert net.name == "Small" and "head.weight" in net.model.state_dict()
+
+
 class Cutter(nn.Module):
     """Its path depends on the data, so it names its blocks itself."""
 
@@ -205,6 +211,21 @@ def refusal(model: object, *words: str, **options: object) -> None:
     assert "\n" not in text and all(word in text for word in words), text
 
 
+class Listless(Small):
+    def blocks(self):
+        return None
+
+
+class Twice(Small):
+    def blocks(self):
+        return [("body", self.body), ("body", self.head)]
+
+
+class Endless(Small):
+    def blocks(self):
+        return [("all", nn.Sequential(self.body, self.head)), ("end", nn.Identity())]
+
+
 REFUSED = [
     (Small, ("the class Small", "call it first")),
     (torchvision.models.resnet18, ("a function", "nn.Module")),
@@ -221,12 +242,21 @@ REFUSED = [
     (Functional(), ("dropout", "blocks()")),
     (Branching(), ("control flow", "blocks()")),
     (Nameless(), ("blocks()", "block1")),
+    (Listless(), ("blocks()", "NoneType")),
+    (Twice(), ("blocks()", "one name twice")),
+    (Endless(5), ("no layer at its end",)),
+    (load("pawnet", CLASSES), ("a Network",)),
 ]
 
 
 @pytest.mark.parametrize(("model", "words"), REFUSED, ids=lambda value: type(value).__name__)
 def test_what_is_no_classifier_is_refused(model, words):
     refusal(model, *words)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_scripted_model_is_refused():
+    refusal(torch.jit.script(nn.Linear(2, 2)), "TorchScript", "Python model")
 
 
 def test_a_size_that_it_does_not_take():

@@ -15,6 +15,7 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from toys import CLASSES, states, toy_images
 
 from course_lib import architectures
 from course_lib.blocks import _check_partition, _cut
@@ -22,10 +23,11 @@ from course_lib.classifier_head import head_path
 from course_lib.flops import run_counted
 from course_lib.models import load
 from course_lib.network import Network
+from course_lib.stage import Stage
 from course_lib.tracing import trace
+from course_lib.train import fit
 from course_lib.weights import fill
 
-CLASSES = ("red", "green", "blue")
 CAP = 150e6  # parameters; with a copy of the state and the gradients, 2 GB
 TOO_LARGE = {
     "convnext_large": "198 M parameters; convnext_base has the same blocks, less wide",
@@ -57,6 +59,11 @@ FAMILIES = (
     "alexnet", "convnext_tiny", "densenet121", "efficientnet_b1", "efficientnet_v2_s", "googlenet", "inception_v3",
     "maxvit_t", "mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "resnext50_32x4d",
     "shufflenet_v2_x0_5", "squeezenet1_0", "swin_t", "swin_v2_t", "vgg16_bn", "vit_b_16", "vit_h_14",
+)  # fmt: skip
+# Small ones of the families whose layers work in place, are opened, or mix channels-last with tokens.
+FITTED = (
+    "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "mnasnet0_5", "mobilenet_v3_small", "regnet_y_400mf",
+    "resnet18", "shufflenet_v2_x0_5", "squeezenet1_1", "swin_t", "vit_b_32",
 )  # fmt: skip
 NAMES = architectures.names()
 META = {name: torchvision.models.get_model_weights(name).DEFAULT.meta for name in NAMES}
@@ -160,6 +167,17 @@ def test_its_weights_fill_a_model_that_was_built_without_numbers(net):
 
 def test_every_model_is_run_or_has_its_reason():
     assert {*RUN, *TOO_LARGE} == {*NAMES} and not {*RUN} & {*TOO_LARGE}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_fit_learns_on_remembered_features_of_a_frozen_prefix(name):
+    net, dots = load(name, CLASSES, size=80 if name == "inception_v3" else None), toy_images(4, 0, 2)
+    frozen = len(net) - 3
+    before = states(net)
+    assert len(list(fit(net, dots, Stage(frozen=frozen, epochs=1, batch=4), device="cpu"))) > 0
+    kept = len(states(net, 0, frozen))
+    assert all(torch.equal(a, b) for a, b in zip(before[:kept], states(net, 0, frozen), strict=True))
+    assert not torch.equal(before[-1], states(net)[-1]), "the head learns"
 
 
 @pytest.mark.parametrize("name", TOO_LARGE)

@@ -22,7 +22,7 @@ SIZES = ("small", "full")
 PHOTO_SIZE = 192  # px: photos of 160 px scaled up to it gave 84 % where 160 px gave 80 % (10 a class, MobileNetV2)
 # From scratch takes all blocks at every step, so the small size feeds it a quarter of the pixels. `full` does not.
 SCRATCH_SIZE = 96
-HEAD_SEEDS = 20  # heads on one frozen body are trained side by side: 60 of them took 2 s where 15 took 4 s one by one
+HEAD_SEEDS = 20  # heads on one frozen body are trained side by side: 60 of PawNet took 2 s where 15 took 4 s one by one
 # Drawn dogs are not mirrored: which way they face is one of the things that can be asked of them.
 UPRIGHT = Augment(flip=False, shift=0.08, scale=0.1, rotate=8)
 MIRRORED = replace(UPRIGHT, flip=True)
