@@ -42,6 +42,7 @@ _HOME = {
     "gradual_unfreezing": "recipes",
     "join_blocks": "joining",
     "load": "models",
+    "load_head": "stacked.fit_heads",
     "load_images": "sources",
     "lr_find": "learning_rate",
     "model_names": "models",
