@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import course_lib  # noqa: F401  before torch, as a reader does: it keeps idle t
 
 OFFLINE = Path(__file__).parent / "offline"
 
+# A shell starts what runs in its background deaf to Ctrl-C, and children inherit that; some tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 runpy.run_path(str(OFFLINE / "sitecustomize.py"))  # this process
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")]))  # its children
 
