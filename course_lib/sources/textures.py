@@ -9,14 +9,12 @@ brings to dogs is texture without shape. Ground and fur come from dogworld's own
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 
 from ..errors import CourseError
 from ..images import ImageSet, stratified_splits
+from .chunks import Progress, draw_in_chunks
 from .dogworld.breeds import COATS
 from .dogworld.coats import SPOTS, fur_colour, markings
 from .dogworld.randomness import fractal, lattice_sizes, octets, uniforms
@@ -56,8 +54,6 @@ RANGES: dict[str, tuple[float, float]] = {
     "contrast": (0.8, 1.15),
     "noise": (0.01, 0.045),  # standard deviation of the sensor's noise; white is 1
 }
-
-Progress = Callable[[int, int], None]
 
 
 def textures(
@@ -122,20 +118,11 @@ def _draw_all(
 ) -> torch.Tensor:
     """All images: uint8 N,3,size,size. One thread a chunk, as in dogworld: its many small operations share badly."""
     images = torch.empty(len(streams), 3, size, size, dtype=torch.uint8)
-    starts = range(0, len(streams), CHUNK)
 
-    def draw_chunk(start: int) -> None:
-        rows = slice(start, start + CHUNK)
+    def draw_chunk(rows: slice) -> None:
         images[rows] = _draw({name: values[rows] for name, values in factors.items()}, streams[rows], size)
 
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for done, _ in enumerate(pool.map(draw_chunk, starts), start=1):
-                if progress is not None:
-                    progress(min(done * CHUNK, len(streams)), len(streams))
-    finally:
-        torch.set_num_threads(threads)  # a thread's own setting is also the default of threads to come
+    draw_in_chunks(draw_chunk, len(streams), CHUNK, progress)
     return images
 
 

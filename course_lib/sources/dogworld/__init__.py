@@ -15,14 +15,12 @@ net pretrained for 14 epochs on the source breeds): 10 photos a breed, from scra
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import torch
 
 from ...errors import CourseError
 from ...images import ImageSet, stratified_splits
+from ..chunks import Progress, draw_in_chunks
 from .breeds import COATS, EARS, NAMES, Breed, breeds
 from .domains import DOMAINS, see
 from .draw import draw_layers
@@ -39,8 +37,6 @@ SHARES = {
 }
 PER_CLASS = 200
 CHUNK = 8  # images drawn at once: small enough for the processor's cache
-
-Progress = Callable[[int, int], None]
 
 
 def dogworld(
@@ -104,22 +100,13 @@ def _draw_all(
     and waiting for each other after every one is slow, very slow where other programs are busy.
     """
     images = torch.empty(len(streams), 3, size, size, dtype=torch.uint8)
-    starts = range(0, len(streams), CHUNK)
 
-    def draw_chunk(start: int) -> None:
-        rows = slice(start, start + CHUNK)
+    def draw_chunk(rows: slice) -> None:
         part = {name: column[rows] for name, column in factors.items()}
         numbers = {name: torch.from_numpy(column).float() for name, column in part.items() if column.dtype.kind == "f"}
         images[rows] = see(draw_layers(part, streams[rows], size), numbers, domain)
 
-    threads = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for done, _ in enumerate(pool.map(draw_chunk, starts), start=1):
-                if progress is not None:
-                    progress(min(done * CHUNK, len(streams)), len(streams))
-    finally:
-        torch.set_num_threads(threads)  # a thread's own setting is also the default of threads to come
+    draw_in_chunks(draw_chunk, len(streams), CHUNK, progress)
     return images
 
 
