@@ -186,7 +186,8 @@ def slowly(records, seen):
 # Killed
 
 
-# One process imports torch; a child of it makes each attempt, and writes what it has done into a pipe.
+# One process imports torch; a child of it makes each attempt, and writes what it has done into a pipe: a line
+# at a time, since a child that is killed between two writes of a line would leave half of one.
 SCRIPT = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
@@ -200,7 +201,7 @@ for line in sys.stdin:
         net = make("pawnet")
         print("begun", os.getpid(), flush=True)
         for record in fit(net, toy_images(train=40), KILLED, device="cpu", checkpoint=sys.argv[2], save_every=0.0):
-            print(record.phase, record.step, flush=True)
+            print(f"{record.phase} {record.step}\\n", end="", flush=True)
         net.save(sys.argv[3])
         print("done", flush=True)
         os._exit(0)
