@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             return sweep(options)
         if options.command == "cache":
-            from .cache_command import command as cache
+            from .cache.command import command as cache
 
             return cache(options)
         if options.command == "pretrain":
@@ -248,7 +248,7 @@ def _parser() -> argparse.ArgumentParser:
     net.add_argument("--images", metavar="FOLDER", help="for photos: the folder of Imagenette2-160")
     net.add_argument("--epochs", metavar="N", type=_whole, help="passes over the images (default: as shipped)")
     net.add_argument("--out", metavar="FOLDER", type=Path, help="where to write (default: data/weights)")
-    from .cache_command import add_arguments as cache
+    from .cache.command import add_arguments as cache
     from .sweeps.command import add_arguments as sweep
 
     sweep(commands.add_parser("sweep", help="run a function over a grid of configs", allow_abbrev=False))

@@ -12,11 +12,11 @@ from functools import cached_property
 import torch
 from torch.nn import functional as F
 
+from .cache.memory import in_parts
+from .cache.remember import Live, Pixels, Remembered, remember, run_rows
 from .errors import CourseError
 from .images import ImageSet
-from .memory import in_parts
 from .network import Network
-from .remember import Live, Pixels, Remembered, remember, run_rows
 from .vectors import check_inputs
 
 BATCH = 256

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from .cache.remember import Pixels, remember
 from .errors import CourseError
-from .heads import head_layers
 from .images import ImageSet, checksum
-from .joining import Pool, join_blocks, take_cuts
 from .network import Network, class_names
-from .own_block import own_blocks
-from .remember import Pixels, remember
-from .splice import examples, run_exactly
+from .surgery.heads import head_layers
+from .surgery.joining import Pool, join_blocks, take_cuts
+from .surgery.own_block import own_blocks
+from .surgery.splice import examples, run_exactly
 from .vectors import VectorNetwork, check_inputs
 
 

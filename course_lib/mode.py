@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import nn
 
-from .blocks import Block
+from .cutting.blocks import Block
 from .errors import CourseError
-from .interrupts import unbroken
+from .training.interrupts import unbroken
 
 RUNNING = (nn.modules.batchnorm._NormBase,)  # layers whose buffers move in train mode
 

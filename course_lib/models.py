@@ -26,12 +26,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import architectures
-from .blocks import split
-from .classifier_head import head_path, head_width, replace_head
+from .cutting import architectures
+from .cutting.blocks import split
+from .cutting.classifier_head import head_path, head_width, replace_head
+from .cutting.own_model import adopt, core, count_scores, cut_own
 from .errors import CourseError
 from .network import Network, class_names
-from .own_model import adopt, core, count_scores, cut_own
 from .pawnet import SIZE, PawNet
 from .weights import State, Weights, check_card, fill, is_colour, read_shipped, read_weights, shipped_names, unwrapped
 

@@ -20,10 +20,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .blocks import Block
+from .cutting.blocks import Block
+from .cutting.flops import run_counted
 from .devices import autocast
 from .errors import CourseError
-from .flops import run_counted
 from .mode import Mode
 from .paths import atomic
 from .tables import Table

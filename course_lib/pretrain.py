@@ -30,8 +30,8 @@ from .intervals import wilson
 from .models import load
 from .network import Network
 from .paths import atomic, weights_dir
-from .stage import Stage
-from .train import fit
+from .training.stage import Stage
+from .training.train import fit
 from .upbringings import AUGMENT, EARLY, SEED, UPBRINGINGS, Upbringing
 from .weights import sha256
 

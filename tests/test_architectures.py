@@ -12,11 +12,11 @@ from torch import nn
 from torchvision.models import VisionTransformer
 from torchvision.transforms.functional import normalize
 
-from course_lib import architectures
-from course_lib.blocks import _cut
+from course_lib.cutting import architectures
+from course_lib.cutting.blocks import _cut
+from course_lib.cutting.tracing import trace
 from course_lib.errors import CourseError
 from course_lib.models import load
-from course_lib.tracing import trace
 
 
 def file_of(model: nn.Module, path: Path) -> Path:

@@ -8,8 +8,8 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from course_lib.blocks import Block, split
-from course_lib.classifier_head import head_path
+from course_lib.cutting.blocks import Block, split
+from course_lib.cutting.classifier_head import head_path
 from course_lib.errors import CourseError
 from course_lib.pawnet import PawNet
 

@@ -17,13 +17,13 @@ import safetensors.torch
 import torch
 from toys import make, toy_images
 
-from course_lib import stores
 from course_lib.augment import Augment
-from course_lib.cache_command import add_arguments, command
-from course_lib.cached import KINDS, clear, table
+from course_lib.cache import stores
+from course_lib.cache.cached import KINDS, clear, table
+from course_lib.cache.command import add_arguments, command
+from course_lib.cache.feature_files import features_dir, folder_of
+from course_lib.cache.remember import Pixels, remember
 from course_lib.errors import CourseError
-from course_lib.feature_files import features_dir, folder_of
-from course_lib.remember import Pixels, remember
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from course_lib.images import ImageSet
 from course_lib.models import load
 from course_lib.paths import weights_dir
 from course_lib.pretrain import AUGMENT
-from course_lib.recipes import feature_extraction, fine_tune, from_scratch
 from course_lib.sources import load_images
+from course_lib.training.recipes import feature_extraction, fine_tune, from_scratch
 from course_lib.widgets.live import watch
 
 SHIFTED = {"augment": AUGMENT, "views": 100}  # a new view in each epoch

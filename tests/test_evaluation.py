@@ -7,7 +7,7 @@ import pytest
 import torch
 from toys import flags, make, toy_images
 
-from course_lib import remember
+from course_lib.cache import remember
 from course_lib.errors import CourseError
 from course_lib.evaluation import Evaluation, evaluate
 

@@ -17,8 +17,8 @@ from course_lib.experiments import store
 from course_lib.experiments.dog_case import dog_case
 from course_lib.experiments.learning_curve import Curve, Run, Way, learning_curve
 from course_lib.models import load
-from course_lib.recipes import feature_extraction, from_scratch, probe_then_fine_tune
-from course_lib.train import fit
+from course_lib.training.recipes import feature_extraction, from_scratch, probe_then_fine_tune
+from course_lib.training.train import fit
 from course_lib.widgets.live import watch
 
 

@@ -11,15 +11,15 @@ from torch import nn
 from toys import differing, make, run, toy_images, weights
 
 from course_lib.augment import Augment
+from course_lib.cache.remember import Pixels, remember
 from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
 from course_lib.features import FeatureSet, dense, extract, one_hot
-from course_lib.joining import join_blocks
 from course_lib.network import Network
-from course_lib.recipes import feature_extraction, from_scratch
-from course_lib.remember import Pixels, remember
-from course_lib.surgery import new_head, replace_blocks, restore
-from course_lib.train import Stage
+from course_lib.surgery.joining import join_blocks
+from course_lib.surgery.replace import new_head, replace_blocks, restore
+from course_lib.training.recipes import feature_extraction, from_scratch
+from course_lib.training.train import Stage
 from course_lib.vectors import VectorNetwork, check_inputs
 
 

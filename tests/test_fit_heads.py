@@ -12,8 +12,7 @@ from torch import nn
 from toys import CLASSES, differing, flags, make, run, toy_images, weights
 
 from course_lib.augment import Augment
-from course_lib.blocks import split
-from course_lib.draws import moment
+from course_lib.cutting.blocks import split
 from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
 from course_lib.images import ImageSet
@@ -24,8 +23,9 @@ from course_lib.stacked.fit_heads import HeadRun, HeadsRecord, fit_heads, head_o
 from course_lib.stacked.headset import Heads
 from course_lib.stacked.lockstep import Lockstep
 from course_lib.stacked.masks import Masks
-from course_lib.stage import Stage
-from course_lib.train import fit
+from course_lib.training.draws import moment
+from course_lib.training.stage import Stage
+from course_lib.training.train import fit
 from course_lib.widgets.live import watch
 
 HEAD = Stage(frozen=-1, epochs=4, lr=1e-2, batch=5)

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from toys import make
 
+from course_lib.cutting.flops import run_counted
 from course_lib.errors import CourseError
-from course_lib.flops import run_counted
 
 
 def test_a_linear_layer_and_a_convolution_count_two_for_each_multiply_add():

@@ -9,10 +9,10 @@ import pytest
 import torch
 from toys import make, toy_images
 
+from course_lib.cache.remember import Pixels, remember
 from course_lib.evaluation import evaluate
-from course_lib.remember import Pixels, remember
-from course_lib.stage import Stage
-from course_lib.train import fit
+from course_lib.training.stage import Stage
+from course_lib.training.train import fit
 
 GPU = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
 pytestmark = pytest.mark.skipif(GPU is None, reason="needs a GPU (CUDA, or Apple's MPS)")

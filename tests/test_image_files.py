@@ -19,7 +19,7 @@ from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
 from course_lib.image_files import open_images, save_images, write_images
 from course_lib.images import ImageSet, checksum
-from course_lib.train import Stage
+from course_lib.training.train import Stage
 
 FACTORS = {
     "coat": np.array(["red", "a long word", "x", "red", "ä"]),

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from course_lib.cache.memory import fits, in_parts, is_out_of_memory, say_bytes
 from course_lib.errors import CourseError
-from course_lib.memory import fits, in_parts, is_out_of_memory, say_bytes
 
 CPU = torch.device("cpu")
 
@@ -30,7 +30,7 @@ def test_sizes_are_said_in_words(size, text):
 
 
 def test_forty_percent_of_what_is_free_may_be_taken(monkeypatch):
-    monkeypatch.setattr("course_lib.memory.free_bytes", lambda device: 1000)
+    monkeypatch.setattr("course_lib.cache.memory.free_bytes", lambda device: 1000)
     assert fits(399, CPU) and not fits(401, CPU)
     monkeypatch.setenv("COURSE_CACHE_RAM", "300")
     assert fits(300, CPU) and not fits(300, CPU, used=1), "the limit holds for all together"
@@ -95,12 +95,12 @@ FLAT = """
 import json, sys, threading, time
 import torch
 from torch import nn
-from course_lib import feature_files, stores
-from course_lib.blocks import split
+from course_lib.cache import feature_files, stores
+from course_lib.cutting.blocks import split
 from course_lib.image_files import write_images
 from course_lib.network import Network
-from course_lib.remember import Pixels, remember
-from course_lib.train import Stage, fit
+from course_lib.cache.remember import Pixels, remember
+from course_lib.training.train import Stage, fit
 
 torch.set_num_threads(1)
 feature_files.SEGMENT = 4_000_000  # so that the smaller set fills more than one file too

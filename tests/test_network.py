@@ -8,7 +8,7 @@ from toys import differing, flags, make, run, toy_images, weights
 
 from course_lib.errors import CourseError
 from course_lib.network import Network
-from course_lib.stage import Stage
+from course_lib.training.stage import Stage
 
 
 @pytest.fixture(scope="module")

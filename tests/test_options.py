@@ -12,19 +12,19 @@ from torch import nn
 from torch.nn import functional as F
 from toys import differing, flags, make, run, toy_images, weights
 
-from course_lib import recipes
 from course_lib.augment import Augment
+from course_lib.cache.remember import Pixels
 from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
 from course_lib.images import ImageSet
-from course_lib.layers import adapt_norm, norms
-from course_lib.learning_rate import lr_find
 from course_lib.network import Network
-from course_lib.penalties import pull_back
-from course_lib.remember import Pixels
-from course_lib.stage import Stage
-from course_lib.step import Step
-from course_lib.train import fit
+from course_lib.training import recipes
+from course_lib.training.layers import adapt_norm, norms
+from course_lib.training.learning_rate import lr_find
+from course_lib.training.penalties import pull_back
+from course_lib.training.stage import Stage
+from course_lib.training.step import Step
+from course_lib.training.train import fit
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ from torch import nn
 from torch.nn import functional as F
 from toys import CLASSES, run, toy_images
 
-from course_lib import architectures
-from course_lib.blocks import split
+from course_lib.cutting import architectures
+from course_lib.cutting.blocks import split
 from course_lib.errors import CourseError
 from course_lib.models import load
-from course_lib.train import Stage
+from course_lib.training.train import Stage
 
 
 class Small(nn.Module):

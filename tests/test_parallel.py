@@ -14,8 +14,8 @@ import torch.distributed as dist
 from toys import make, run, toy_images
 
 from course_lib.errors import CourseError
-from course_lib.stage import Stage
-from course_lib.train import fit
+from course_lib.training.stage import Stage
+from course_lib.training.train import fit
 
 # Plain SGD-like steps: AdamW divides by the size of a gradient, which turns the last bit of a gradient near zero into a step.
 SGD = {"optimizer": "sgd", "lr": 1e-2, "batch": 7}
@@ -31,7 +31,7 @@ sys.path.insert(0, sys.argv[1])
 import torch, torch.distributed as dist
 from toys import make, toy_images
 from test_parallel import RECIPES
-from course_lib.train import fit
+from course_lib.training.train import fit
 dist.init_process_group("gloo")
 for number, recipe in enumerate(RECIPES.values()):
     net = make("pawnet")

@@ -23,7 +23,7 @@ from course_lib.paths import weights_dir
 from course_lib.pretrain import pretrain
 from course_lib.sources.digits import digits
 from course_lib.sources.textures import textures
-from course_lib.train import fit
+from course_lib.training.train import fit
 from course_lib.upbringings import DOG, EARLY, IMAGENETTE, SEED, UPBRINGINGS, shuffled, without_dogs
 from course_lib.weights import read_shipped, sha256, shipped_names
 

@@ -17,15 +17,15 @@ from torch import nn
 from torch.nn import functional as F
 from toys import CLASSES, states, toy_images
 
-from course_lib import architectures
-from course_lib.blocks import _check_partition, _cut
-from course_lib.classifier_head import head_path
-from course_lib.flops import run_counted
+from course_lib.cutting import architectures
+from course_lib.cutting.blocks import _check_partition, _cut
+from course_lib.cutting.classifier_head import head_path
+from course_lib.cutting.flops import run_counted
+from course_lib.cutting.tracing import trace
 from course_lib.models import load
 from course_lib.network import Network
-from course_lib.stage import Stage
-from course_lib.tracing import trace
-from course_lib.train import fit
+from course_lib.training.stage import Stage
+from course_lib.training.train import fit
 from course_lib.weights import fill
 
 CAP = 150e6  # parameters; with a copy of the state and the gradients, 2 GB

@@ -9,12 +9,12 @@ import pytest
 import torch
 from toys import make, toy_images
 
-from course_lib import stores
 from course_lib.augment import Augment
+from course_lib.cache import stores
+from course_lib.cache.remember import Live, Pixels, remember
 from course_lib.devices import _cpu_is_fast
 from course_lib.images import ImageSet
 from course_lib.network import Network
-from course_lib.remember import Live, Pixels, remember
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from toys import differing, flags, make, run, toy_images, weights
 from course_lib.augment import Augment
 from course_lib.errors import CourseError
 from course_lib.network import Network
-from course_lib.stage import Stage
-from course_lib.train import fit
+from course_lib.training.stage import Stage
+from course_lib.training.train import fit
 from course_lib.widgets.runner import Runner
 
 RECIPES = {
@@ -195,7 +195,7 @@ import torch
 torch.set_num_threads(1)
 from toys import make, toy_images
 from test_resume import KILLED
-from course_lib.train import fit
+from course_lib.training.train import fit
 for line in sys.stdin:
     if os.fork() == 0:
         net = make("pawnet")

@@ -16,14 +16,14 @@ import pytest
 import torch
 from toys import make, toy_images
 
-from course_lib import feature_files, memory, stores
+from course_lib.cache import feature_files, memory, stores
+from course_lib.cache.feature_files import features_dir, folder_of, remove_leftovers
+from course_lib.cache.memory import limit
+from course_lib.cache.remember import Live, Pixels, Remembered, remember
+from course_lib.cache.stores import Store, flatten, unflatten
 from course_lib.errors import CourseError
-from course_lib.feature_files import features_dir, folder_of, remove_leftovers
 from course_lib.images import ImageSet
-from course_lib.memory import limit
 from course_lib.network import Network
-from course_lib.remember import Live, Pixels, Remembered, remember
-from course_lib.stores import Store, flatten, unflatten
 
 CPU = torch.device("cpu")
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, as POSIX has")
@@ -294,10 +294,10 @@ def test_a_disk_that_was_switched_off_is_left_alone(net, always_written, monkeyp
 
 FULL_DISK = """
 import resource, signal, sys
-from course_lib import stores
+from course_lib.cache import stores
 from course_lib.errors import CourseError
 from toys import make, run, toy_images
-from course_lib.train import Stage
+from course_lib.training.train import Stage
 stores.WORTH_A_FILE = -1.0
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))

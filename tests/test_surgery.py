@@ -10,18 +10,18 @@ from torch import nn
 from toys import CLASSES, differing, make, run, states, toy_images, weights
 
 from course_lib.augment import Augment
-from course_lib.blocks import split
-from course_lib.classifier_head import head_path
+from course_lib.cache.remember import Pixels, remember
+from course_lib.cutting.blocks import split
+from course_lib.cutting.classifier_head import head_path
 from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
-from course_lib.joining import Pool, join_blocks
 from course_lib.models import load
 from course_lib.network import Network
-from course_lib.recipes import feature_extraction
-from course_lib.remember import Pixels, remember
-from course_lib.splice import examples, run_exactly
-from course_lib.surgery import new_head, replace_blocks, restore
-from course_lib.train import Stage
+from course_lib.surgery.joining import Pool, join_blocks
+from course_lib.surgery.replace import new_head, replace_blocks, restore
+from course_lib.surgery.splice import examples, run_exactly
+from course_lib.training.recipes import feature_extraction
+from course_lib.training.train import Stage
 
 NAMES = ["pawnet", "resnet18", "mobilenet_v2", "squeezenet1_0", "vit", "wide"]
 

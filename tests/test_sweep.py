@@ -631,10 +631,10 @@ def test_the_training_is_the_one_a_reader_would_do_by_hand(tmp_path: Path) -> No
     from course_lib.augment import Augment
     from course_lib.evaluation import evaluate
     from course_lib.models import load
-    from course_lib.recipes import fine_tune
     from course_lib.sources import load_images
     from course_lib.sweeps.train_once import train_once
-    from course_lib.train import fit
+    from course_lib.training.recipes import fine_tune
+    from course_lib.training.train import fit
 
     folder = str(photos(tmp_path / "photos"))
     config = {"images": folder, "images.size": 64, "per_class": 4, "recipe": "fine_tune", "device": "cpu"}

@@ -14,9 +14,9 @@ from course_lib.devices import precision
 from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
 from course_lib.network import Network
-from course_lib.recipes import feature_extraction, fine_tune, from_scratch, probe_then_fine_tune
-from course_lib.stage import Stage
-from course_lib.train import fit
+from course_lib.training.recipes import feature_extraction, fine_tune, from_scratch, probe_then_fine_tune
+from course_lib.training.stage import Stage
+from course_lib.training.train import fit
 
 HEAD = Stage(frozen=-1, epochs=2, lr=1e-2, batch=5)
 
@@ -280,7 +280,7 @@ def test_more_views_than_epochs_are_not_made():
 
 
 def test_no_batch_holds_one_image(monkeypatch):
-    from course_lib.step import Step
+    from course_lib.training.step import Step
 
     sizes, call = [], Step.__call__
     monkeypatch.setattr(Step, "__call__", lambda self, *args: sizes.append(len(args[1])) or call(self, *args))

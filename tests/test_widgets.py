@@ -8,7 +8,7 @@ import pytest
 from toys import toy_images
 
 from course_lib.models import load
-from course_lib.recipes import feature_extraction, fine_tune
+from course_lib.training.recipes import feature_extraction, fine_tune
 from course_lib.widgets.freeze import FreezePicker
 from course_lib.widgets.runner import Runner
 

@@ -15,13 +15,13 @@ import torch
 from torch import nn
 from torchvision.models import VisionTransformer
 
-from course_lib.blocks import split
+from course_lib.cutting.blocks import split
 from course_lib.images import ImageSet
 from course_lib.models import load
 from course_lib.network import Network
-from course_lib.records import Record
-from course_lib.stage import Stage
-from course_lib.train import fit
+from course_lib.training.records import Record
+from course_lib.training.stage import Stage
+from course_lib.training.train import fit
 
 CLASSES = ("red", "green", "blue")
 

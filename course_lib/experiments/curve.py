@@ -17,8 +17,8 @@ import numpy as np
 from ..errors import CourseError
 from ..evaluation import Evaluation
 from ..intervals import Z, accuracy_interval, mean_interval
-from ..stage import Stage
 from ..tables import Table
+from ..training.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from ..augment import Augment
 from ..errors import CourseError
 from ..images import ImageSet
-from ..recipes import feature_extraction, from_scratch, probe_then_fine_tune
 from ..sources import is_folder, load_images
-from ..stage import Stage
+from ..training.recipes import feature_extraction, from_scratch, probe_then_fine_tune
+from ..training.stage import Stage
 from .learning_curve import Way
 
 SIZES = ("small", "full")

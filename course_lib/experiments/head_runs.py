@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
-from ..draws import batches_in
 from ..images import ImageSet
 from ..models import load
 from ..network import Network
 from ..stacked.fit_heads import HeadsRecord, fit_heads, load_head, obstacle
 from ..stacked.headset import HeadRun
+from ..training.draws import batches_in
 from .curve import Way, result_of
 
 

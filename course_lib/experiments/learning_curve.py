@@ -26,8 +26,8 @@ from ..images import ImageSet
 from ..models import load
 from ..paths import weights_dir
 from ..stacked.fit_heads import HeadsRecord
-from ..stage import Stage
-from ..train import Record, fit
+from ..training.stage import Stage
+from ..training.train import Record, fit
 from ..weights import sha256
 from .curve import Curve, Run, Way, result_of
 from .head_runs import body_of, train_heads

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.optim.adamw import adamw
 
-from ..step import MOMENTUM
+from ..training.step import MOMENTUM
 
 Tensors = dict[str, torch.Tensor]
 BETAS, EPS = (0.9, 0.999), 1e-8  # what torch.optim.AdamW has where nothing else is said

@@ -21,16 +21,16 @@ from typing import Literal
 
 import torch
 
-from ..checks import check
+from ..cache.remember import Pixels, Remembered, remember
 from ..devices import choose_device
 from ..errors import CourseError
 from ..images import ImageSet
-from ..interrupts import unbroken
 from ..mode import RUNNING
 from ..models import load
 from ..network import Network
-from ..remember import Pixels, Remembered, remember
-from ..stage import Stage
+from ..training.checks import check
+from ..training.interrupts import unbroken
+from ..training.stage import Stage
 from .descent import Tensors, side_by_side
 from .headset import HeadRun, Heads
 from .lockstep import Lockstep, Track

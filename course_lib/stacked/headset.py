@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 import torch
 from torch.func import functional_call, vmap
 
+from ..cache.remember import Remembered
 from ..errors import CourseError
 from ..evaluation import BATCH, Evaluation
 from ..images import ImageSet
 from ..network import Network
-from ..remember import Remembered
-from ..stage import Stage
+from ..training.stage import Stage
 
 
 @dataclass(frozen=True, eq=False)

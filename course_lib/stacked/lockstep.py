@@ -22,10 +22,10 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from ..draws import batches_in, epoch_order
+from ..cache.remember import Remembered
 from ..errors import CourseError
-from ..remember import Remembered
-from ..stage import Stage
+from ..training.draws import batches_in, epoch_order
+from ..training.stage import Stage
 from .descent import Descent, Tensors, side_by_side
 from .masks import Masks, Moment
 

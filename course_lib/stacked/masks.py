@@ -17,11 +17,11 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from ..blocks import DROPOUTS
-from ..draws import moment
+from ..cutting.blocks import DROPOUTS
 from ..errors import CourseError
 from ..mode import RUNNING
-from ..stage import Stage
+from ..training.draws import moment
+from ..training.stage import Stage
 
 Moment = tuple[int, int, int]  # seed, epoch, step of the epoch
 PLAIN = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)  # those that multiply with a mask and do nothing else

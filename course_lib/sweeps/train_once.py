@@ -20,7 +20,7 @@ from ..devices import precision
 from ..errors import CourseError
 from ..images import ImageSet
 from ..paths import weights_dir
-from ..stage import Stage
+from ..training.stage import Stage
 from ..weights import sha256
 from .function import depends_on
 from .grid import Config
@@ -64,7 +64,7 @@ def train_once(config: Config) -> dict[str, Any]:
     """
     from ..evaluation import evaluate
     from ..models import load
-    from ..train import fit
+    from ..training.train import fit
 
     recipe = _recipe(config)
     seed = config.get("seed", 0)
@@ -97,7 +97,7 @@ def train_once(config: Config) -> dict[str, Any]:
 
 def _recipe(config: Config) -> list[Stage]:
     """The stages that a config asks for."""
-    from .. import recipes
+    from ..training import recipes
 
     known = {
         name: make

@@ -18,11 +18,11 @@ from .. import plots
 from ..evaluation import evaluate
 from ..images import ImageSet
 from ..network import Network
-from ..recipes import fine_tune
-from ..records import Record
-from ..stage import Stage
 from ..tables import Table
-from ..train import fit
+from ..training.recipes import fine_tune
+from ..training.records import Record
+from ..training.stage import Stage
+from ..training.train import fit
 from .runner import Runner
 
 FROZEN, TRAINS = "#0072B2", "#D55E00"

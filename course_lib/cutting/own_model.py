@@ -14,9 +14,9 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
+from ..errors import CourseError
+from ..surgery.own_block import OwnBlock
 from .blocks import Block, split
-from .errors import CourseError
-from .own_block import OwnBlock
 from .tracing import first_line
 
 SIZES = (64, 96)  # pixels; a model without a size of its own must give scores at both

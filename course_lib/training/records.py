@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from .evaluation import Evaluation
+from ..evaluation import Evaluation
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Literal
 
 import torch
 
-from .augment import Augment
-from .errors import CourseError
+from ..augment import Augment
+from ..errors import CourseError
 
 WARM_UP = 0.3  # share of a one-cycle stage in which the rate rises (Smith 2018, arXiv 1803.09820)
 

@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 
-from .devices import precision
-from .images import ImageSet
+from ..devices import precision
+from ..images import ImageSet
+from ..network import Network
 from .memory import in_parts, say_bytes
-from .network import Network
 from .pixels import Pixels
 from .stores import Store, flatten, unflatten
 

@@ -17,18 +17,18 @@ from pathlib import Path
 
 import torch
 
+from ..cache.remember import Live, Pixels, Remembered, remember
+from ..devices import choose_device
+from ..evaluation import Evaluation, evaluate
+from ..images import ImageSet
+from ..network import Network
 from .checkpoint import Checkpoint, Place, identity, numbered, restore_optimizer
 from .checks import check
-from .devices import choose_device
 from .draws import batches_in, epoch_order
-from .evaluation import Evaluation, evaluate
-from .images import ImageSet
 from .interrupts import unbroken
 from .layers import adapt_norm
-from .network import Network
 from .parallel import world
 from .records import Record
-from .remember import Live, Pixels, Remembered, remember
 from .stage import Stage
 from .step import Step
 

@@ -21,8 +21,8 @@ from weakref import WeakSet
 
 import torch
 
+from ..errors import CourseError
 from . import feature_files
-from .errors import CourseError
 from .memory import Place, fits, is_out_of_memory, limit, release, say_bytes
 from .shelves import InMemory, OnDisk
 

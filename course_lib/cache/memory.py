@@ -20,8 +20,8 @@ from typing import Literal, TypeVar
 
 import torch
 
-from .devices import free_bytes
-from .errors import CourseError
+from ..devices import free_bytes
+from ..errors import CourseError
 
 SHARE = 0.4  # of what is free: the most that one thing may take
 PART = 64  # rows at a time

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from .errors import CourseError
+from ..errors import CourseError
+from ..network import Network
 from .heads import head_layers
-from .network import Network
 from .own_block import OwnBlock, own_blocks
 from .splice import examples, first_blocks, free_name, hold, inline, run_exactly, splice
 

@@ -1,4 +1,4 @@
-"""What lies in the course's cache folder: looked at, checked and cleared away. The command is in cache_command.py.
+"""What lies in the course's cache folder: looked at, checked and cleared away. The command is in command.py.
 
     table()                                   # a Table: what, how many rows, how large, when last used
     for path, fault in check_all(): ...       # every file is read and compared with its checksum
@@ -22,9 +22,9 @@ from typing import Any
 
 import safetensors
 
-from .errors import CourseError
-from .paths import ROOT, cache_dir
-from .tables import Table
+from ..errors import CourseError
+from ..paths import ROOT, cache_dir
+from ..tables import Table
 
 KINDS = {  # kind -> its folders in the cache
     "features": ("features",),
@@ -218,7 +218,8 @@ def _count(files: int) -> str:
 
 def _check(kind: str, path: Path) -> None:
     """Raises whatever is wrong with a file; kinds of files that the course does not write are read and no more."""
-    from . import feature_files, tensor_files
+    from .. import tensor_files
+    from . import feature_files
 
     if path.suffix == ".safetensors" and kind == "runs":
         with safetensors.safe_open(path, "numpy") as file:

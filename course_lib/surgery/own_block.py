@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from .blocks import DROPOUTS, Block, split
+from ..cutting.blocks import DROPOUTS, Block, split
 
 BARE = {*vars(nn.Module()), "training"}  # what every module has, beside what makes it special
 PLAIN = int | float | complex | str | bytes | tuple | None  # what a function may look up outside itself

@@ -20,10 +20,10 @@ import safetensors
 import safetensors.torch
 import torch
 
-from .errors import CourseError
-from .images import ImageSet
-from .network import Network
-from .paths import atomic
+from ..errors import CourseError
+from ..images import ImageSet
+from ..network import Network
+from ..paths import atomic
 from .stage import Stage
 
 FORMAT = "course run 1"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .errors import CourseError
-from .images import ImageSet
+from ..errors import CourseError
+from ..images import ImageSet
+from ..network import Network
+from ..vectors import check_inputs
 from .layers import norms
-from .network import Network
 from .parallel import world
 from .stage import Stage
-from .vectors import check_inputs
 
 
 def check(

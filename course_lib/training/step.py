@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ..cache.memory import is_out_of_memory, release
+from ..errors import CourseError
+from ..network import Network
 from .draws import moment
-from .errors import CourseError
 from .layers import head_dropout, norms
-from .memory import is_out_of_memory, release
-from .network import Network
 from .parallel import add_up, my_share, shared_norm, world
 from .penalties import pull_back
 from .stage import Stage

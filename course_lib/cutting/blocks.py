@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 from torch import fx, nn
 
-from .errors import CourseError
+from ..errors import CourseError
 from .tracing import ADVICE, holds_matrix, trace
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)

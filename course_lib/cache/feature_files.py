@@ -21,9 +21,9 @@ from typing import Any
 
 import torch
 
+from ..paths import cache_dir
+from ..tensor_files import DamagedFile, check_file, open_tensors, write_tensors
 from .memory import SHARE, limit
-from .paths import cache_dir
-from .tensor_files import DamagedFile, check_file, open_tensors, write_tensors
 
 SEGMENT = 32_000_000  # bytes of values in a file, about
 MINUTE, DAY = 60.0, 86400.0

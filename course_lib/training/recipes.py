@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from .errors import CourseError
+from ..errors import CourseError
 from .stage import Stage
 
 

@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .blocks import DROPOUTS, Block
-from .mode import RUNNING
-from .network import Network
+from ..cutting.blocks import DROPOUTS, Block
+from ..mode import RUNNING
+from ..network import Network
 
 PASS = 64  # images at a time when statistics are measured
 

@@ -19,8 +19,8 @@ import torchvision
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from .errors import CourseError
-from .weights import State, Weights, unwrapped
+from ..errors import CourseError
+from ..weights import State, Weights, unwrapped
 
 # Auxiliary heads serve pretraining only, and a chain of blocks has one output. `transform_input` turns ImageNet's
 # normalisation into the one that these two were trained with (0.5, 0.5), as torchvision does for its own weights.

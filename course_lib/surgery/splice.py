@@ -1,7 +1,7 @@
 """Networks put together from blocks: some kept, some new, in one model with one state dict.
 
     new = own_blocks(nn.Sequential(nn.Linear(192, 3)), arriving)
-    net = splice(net, [*net.blocks[:-1], *new], origin="...")     # surgery.py is the door for readers
+    net = splice(net, [*net.blocks[:-1], *new], origin="...")     # replace.py is the door for readers
 
 The model is the chain itself, as one `torch.fx` graph; a kept layer keeps its name in the state dict (`stage4.conv1`).
 """
@@ -16,11 +16,11 @@ from typing import Any
 import torch
 from torch import fx
 
-from .blocks import Block
-from .errors import CourseError
-from .network import Network
-from .tracing import first_line
-from .vectors import VectorNetwork
+from ..cutting.blocks import Block
+from ..cutting.tracing import first_line
+from ..errors import CourseError
+from ..network import Network
+from ..vectors import VectorNetwork
 
 SIZES = (224, 160)  # pixels; a network that takes any size must give scores at both
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from ..cache.remember import Pixels, remember
+from ..devices import choose_device
+from ..errors import CourseError
+from ..images import ImageSet
+from ..network import Network
 from .checks import check
-from .devices import choose_device
 from .draws import batches_in, epoch_order
-from .errors import CourseError
-from .images import ImageSet
 from .layers import adapt_norm
-from .network import Network
-from .remember import Pixels, remember
 from .stage import Stage
 from .step import Step
 

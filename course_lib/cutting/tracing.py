@@ -12,7 +12,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
-from .errors import CourseError
+from ..errors import CourseError
 
 LISTS = (nn.Sequential, nn.ModuleList)
 ADVICE = "Give the model a method `blocks()` that returns its blocks in order, as (name, module) pairs."

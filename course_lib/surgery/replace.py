@@ -22,10 +22,12 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from .blocks import DROPOUTS, Block
-from .errors import CourseError
+from ..cutting.blocks import DROPOUTS, Block
+from ..cutting.tracing import first_line, holds_matrix
+from ..errors import CourseError
+from ..network import Network, class_names
+from ..weights import fill, read_weights
 from .heads import head_layers
-from .network import Network, class_names
 from .own_block import own_blocks
 from .splice import (
     check_scores,
@@ -38,8 +40,6 @@ from .splice import (
     splice,
     top_names,
 )
-from .tracing import first_line, holds_matrix
-from .weights import fill, read_weights
 
 
 def new_head(

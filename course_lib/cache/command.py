@@ -10,9 +10,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from ..errors import CourseError
+from ..paths import cache_dir
 from .cached import KINDS, check_all, clear, remove_leftovers, table
-from .errors import CourseError
-from .paths import cache_dir
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from .augment import Augment
-from .images import ImageSet
+from ..augment import Augment
+from ..images import ImageSet
+from ..network import Network
 from .memory import fits
-from .network import Network
 from .stores import used_on
 
 

@@ -12,8 +12,8 @@ import inspect
 
 from torch import nn
 
+from ..errors import CourseError
 from .blocks import split_by_hand
-from .errors import CourseError
 from .tracing import holds_matrix, trace
 
 
