@@ -191,6 +191,29 @@ def blocks(names: Sequence[str], parameters: Sequence[int], frozen: int) -> Pict
     return Picture(fig, f"{words}. Blocks in order: {', '.join(names)}.")
 
 
+def runs(curves: Sequence[tuple[str, Sequence[Sequence[float]]]], alt: str) -> Picture:
+    """Accuracy on val over steps, the last run in colour and those before it in grey.
+
+    Arguments:
+        curves: (name, [(step, loss, accuracy 0 to 1), ...]) of each run.
+        alt: the same in words.
+    """
+    fig, axes = figure(6.0, 3.0)
+    axis = axes[0][0]
+    ends = []
+    for i, (name, looks) in enumerate(curves):
+        if not looks:
+            continue
+        steps, _, accuracy = (np.array(column) for column in zip(*looks, strict=True))
+        colour = BLUE if i == len(curves) - 1 else GREY
+        axis.plot(steps, 100 * accuracy, color=colour, linestyle=DASHES[i % len(DASHES)], marker="o", markersize=3)
+        ends.append((100 * accuracy[-1], name, colour))
+    for y, (_, name, colour) in zip(_apart([e[0] for e in ends], 6.0), ends, strict=True):
+        axis.annotate(name, (1.01, y), xycoords=("axes fraction", "data"), color=colour, va="center")
+    axis.set(xlabel="steps", ylabel="accuracy on val (%)", ylim=(0, 102))
+    return Picture(fig, alt)
+
+
 def _short(name: str) -> str:
     return name.replace("_", " ") if len(name) <= 20 else name.replace("_", " ")[:18] + "…"
 

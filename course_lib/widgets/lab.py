@@ -48,10 +48,13 @@ class Lab(anywidget.AnyWidget):
 
     live = traitlets.Instance(Live).tag(sync=True, **widget_serialization)
     commands: ClassVar[tuple[str, ...]] = ()
+    shows: ClassVar[type[Live]] = (
+        Live  # a class of one's own has further traits, for what is too much to be sent at each update
+    )
 
     def __init__(self, **settings: Any) -> None:
         self.error: BaseException | None = None
-        live = Live()
+        live = self.shows()
         self.worker = Worker(live, type(self).__name__)
         super().__init__(live=live, **settings)
         self.on_msg(lambda _, content, buffers: self.receive(content))
@@ -95,8 +98,9 @@ class Lab(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Stop the work and take the widget off the page."""
-        self.worker.close()
-        self.live.close()
+        if hasattr(self, "worker"):  # a lab that was refused while it was made has none
+            self.worker.close()
+            self.live.close()
         super().close()
 
     def _forget_error(self) -> None:

@@ -1,0 +1,485 @@
+"""FreezeLab: choose what is frozen, guess, train, stop, go on, compare, and look inside.
+
+    lab = FreezeLab(net, dogs)
+    lab                                       # in a notebook: the widget
+    lab.train_here(frozen=-1, per_class=10)   # the same from code, for a page without a kernel
+    lab.runs, lab.trained                     # what came of it
+
+Each run starts from a copy of `net` (or from random weights) and learns from some of the train split; val is shown, test only
+when asked for. The lines under "show code" repeat a run exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import traitlets
+
+from .. import plots
+from ..cache.memory import say_bytes
+from ..devices import choose_device
+from ..errors import CourseError
+from ..evaluation import evaluate
+from ..images import ImageSet
+from ..intervals import wilson
+from ..network import Network
+from ..tables import Table
+from ..training.checks import check
+from ..training.estimate import estimate
+from ..training.records import Record
+from ..training.train import fit
+from . import inside
+from .freeze_settings import PRESETS, Settings, random_start
+from .lab import Lab, front
+from .network_view import network_view
+from .run import Live, Run
+
+POINTS = 1200  # rows of a curve that are sent at most
+KEPT = 100e6  # bytes of trained networks that are kept for a look at test; the latest one always is
+NAMES = Settings.names()
+
+
+class FreezeLive(Live):
+    """What FreezeLab shows of the work, in parts, so that each message is small."""
+
+    plan = traitlets.Dict().tag(sync=True)
+    runs = traitlets.List().tag(sync=True)
+    looks = traitlets.List().tag(sync=True)  # of the run that goes on: step, loss on val, accuracy on val
+    inside = traitlets.Dict().tag(sync=True)
+
+
+class FreezeLab(Lab):
+    """The blocks of a network as buttons, the knobs of a stage, and all runs so far.
+
+    Arguments:
+        net: where each run starts; it is copied and never changed.
+        images: train is learned from, val is shown.
+        settings: first values, see the attributes; `preset` names one of PRESETS.
+
+    Attributes:
+        frozen: number of frozen blocks, 0 to len(net) - 1; may be given as -1 and so on.
+        start: `pretrained` (the weights of `net`) or `random`.
+        gradual: unfreeze from the head down to `frozen`, in stages.
+        per_class: training images of each class; 0 takes all.
+        epochs, lr, decay, views, pull, norm, seed: as in `Stage` and `fit`; views 0 changes nothing about the images.
+        guess: a reader's prediction of the accuracy on val in per cent, -1 for none; Train locks it.
+        runs: one dict a run, the last one first to be stopped or done.
+        trained: the network of the last run.
+    """
+
+    _esm, _css = front("freeze_lab")
+    commands: ClassVar[tuple[str, ...]] = (
+        "train", "stop", "step", "reset", "choose", "press", "set_cut", "again", "test", "look_inside",
+    )  # fmt: skip
+    shows = FreezeLive
+
+    network = traitlets.Dict().tag(sync=True)
+    code = traitlets.Unicode().tag(sync=True)
+    explained = traitlets.Unicode().tag(sync=True)
+    preset = traitlets.Unicode("feature extraction").tag(sync=True)
+
+    frozen = traitlets.Int(0).tag(sync=True)
+    start = traitlets.Unicode("pretrained").tag(sync=True)
+    gradual = traitlets.Bool(False).tag(sync=True)
+    per_class = traitlets.Int(0).tag(sync=True)
+    epochs = traitlets.Int(20).tag(sync=True)
+    lr = traitlets.Float(3e-3).tag(sync=True)
+    decay = traitlets.Float(1.0).tag(sync=True)
+    views = traitlets.Int(0).tag(sync=True)
+    pull = traitlets.Float(0.0).tag(sync=True)
+    norm = traitlets.Unicode("train").tag(sync=True)
+    seed = traitlets.Int(0).tag(sync=True)
+    guess = traitlets.Float(-1.0).tag(sync=True)
+
+    def __init__(self, net: Network, images: ImageSet, preset: str = "feature extraction", **settings: Any) -> None:
+        if not isinstance(net, Network) or not isinstance(images, ImageSet):
+            raise CourseError(
+                f"FreezeLab takes a Network (cl.load) and an ImageSet (cl.load_images); received {type(net).__name__} and "
+                f"{type(images).__name__}."
+            )
+        self.net, self.images = net, images
+        self.runs: list[dict[str, Any]] = []
+        self.trained: Network | None = None
+        self._networks: dict[int, Network] = {}  # of runs, for a look at test
+        self._sets: dict[int, ImageSet] = {}
+        self._rows: list[tuple[float, float, float]] = []
+        self._read = 0  # records of the run that are in the curve
+        self._seen = net.fingerprint()
+        self._version = 0  # of the settings; an estimate of older ones is not worked out
+        self._random = random_start(net)
+        most = min(images.counts("train").values())
+        self._limits = {"most": most, "classes": len(images.classes), "random": self._random is not None}
+        super().__init__(network=network_view(net, images.size) | self._limits)
+        check(net, images, Settings(frozen=-1).recipe(net), 1, 0)  # head and images fit each other
+        self.observe(lambda _: self._changed(), NAMES)
+        self.choose(preset)
+        for name, value in settings.items():
+            if name not in NAMES:
+                raise CourseError(f"FreezeLab has no setting {name!r}; it has {', '.join(NAMES)}.")
+            setattr(self, name, value)
+        self._say_ready()
+
+    # What the reader sets
+
+    @property
+    def settings(self) -> Settings:
+        """The settings as they are now."""
+        return Settings(**{name: getattr(self, name) for name in NAMES})
+
+    @traitlets.validate(*NAMES)
+    def _check(self, proposal: Any) -> Any:
+        name, value = proposal["trait"].name, proposal["value"]
+        return Settings.checked(name, value, self.net, self._limits)
+
+    def choose(self, preset: str) -> None:
+        """Take the settings of a preset; images per class, seed and guess stay."""
+        if preset not in PRESETS:
+            raise CourseError(f"There is no preset {preset!r}; there are {', '.join(PRESETS)}.")
+        values = PRESETS[preset](self.net, [tuple(group) for group in self.network["groups"]])
+        if values.get("start") == "random" and self._random is None:
+            raise CourseError(
+                f"{self.net.name} is a network of your own, so its random weights cannot be drawn anew here; give FreezeLab a "
+                "network that was not trained, and choose fine-tune."
+            )
+        with self.hold_trait_notifications():
+            for name, value in values.items():
+                setattr(self, name, value)
+        self.preset, self.explained = preset, ""
+        self._changed()
+
+    def set_cut(self, frozen: int) -> None:
+        """Freeze the first `frozen` blocks, and no other."""
+        self.explained = ""
+        self.frozen = frozen
+
+    def press(self, first: int, last: int) -> None:
+        """A click on a block, or on a group of them (`first` to `last`): freeze it or let it train, where that means something."""
+        names = [block.name for block in self.net.blocks]
+        what = names[first] if first == last else f"{names[first]} to {names[last]}"
+        self.explained = ""
+        if last == len(names) - 1:
+            self.explained = (
+                f"The head, {what}, always trains: it is new, and with it frozen there would be nothing left to learn."
+            )
+        elif first <= self.frozen <= last + 1:  # the edge between frozen and trained runs here
+            self.frozen = first if self.frozen == last + 1 else last + 1
+        elif self.frozen > last:
+            self.explained = (
+                f"{what} cannot train below {names[self.frozen - 1]}, which is frozen. Frozen blocks are a fixed function of the image, "
+                f"and they are no longer one when a block before them changes. Shift and click on {what} trains it and all above it."
+            )
+        else:
+            self.explained = (
+                f"{what} cannot be frozen above {names[first - 1]}, which trains: its inputs would change at every step. Shift and "
+                f"click on {what} freezes everything up to it."
+            )
+
+    def code_of(self, settings: Settings) -> str:
+        """Lines that repeat a run with these settings exactly, from `net` and `images`."""
+        return settings.code(self.net)
+
+    # Work
+
+    def train(self) -> None:
+        """Start a run in the background, or go on with the one that was stopped if no setting was changed since."""
+        if not self.worker.busy:
+            self.worker.train(self._run())
+
+    def step(self) -> None:
+        """One step of training, then stop."""
+        if not self.worker.busy:
+            self.worker.train(self._run(), until=lambda record: record.phase == "train")
+
+    def stop(self) -> None:
+        """Stop the run after the step it is in; Train goes on with it."""
+        self.worker.stop()
+
+    def reset(self) -> None:
+        """Forget the run that was stopped: the next Train begins anew. Runs that are in the table stay."""
+        if not self.worker.busy:
+            self.worker.run = None
+            self._say_ready()
+
+    def train_here(self, **settings: Any) -> dict[str, Any]:
+        """Train in this cell with these settings; the run's row comes back."""
+        for name, value in settings.items():
+            if name not in NAMES:
+                raise CourseError(f"FreezeLab has no setting {name!r}; it has {', '.join(NAMES)}.")
+            setattr(self, name, value)
+        self.worker.join()
+        self.worker.here(self._run(new=True))
+        return self.runs[-1]
+
+    def again(self, number: int) -> None:
+        """Put the settings of run `number` back, so that Train repeats it."""
+        settings = self._row(number)["settings"]
+        with self.hold_trait_notifications():
+            for name in NAMES:
+                if name != "guess":
+                    setattr(self, name, settings[name])
+        self._changed()
+
+    def test(self, number: int) -> None:
+        """Measure run `number` on the test split: the number to report, looked at once a choice is made."""
+        self._row(number)
+        self.worker.ask(lambda: self._test(number))
+
+    def test_here(self, number: int) -> dict[str, Any]:
+        """The same in this cell; the run's row comes back."""
+        self.worker.join()
+        self._test(number)
+        return self._row(number)
+
+    def look_inside(self, block: int, row: int | None = None) -> None:
+        """Show what a block does with an image: `row` counts in the val split; -1 closes the view."""
+        if not -1 <= block < len(self.net):
+            raise CourseError(f"block={block} was asked of {self.net.name}, which has blocks 0 to {len(self.net) - 1}.")
+        self.worker.ask(lambda: self._look_inside(block, row))
+
+    def table(self) -> Table:
+        """The runs so far, a row each."""
+        columns = (
+            "run",
+            "frozen",
+            "start",
+            "images a class",
+            "epochs",
+            "rate",
+            "accuracy on val",
+            "on test",
+            "seconds",
+            "state",
+        )
+        rows = [
+            [
+                run["number"], run["settings"]["frozen"], run["settings"]["start"], run["per_class"], run["settings"]["epochs"],
+                run["settings"]["lr"], f"{100 * run['val']:.1f} %",
+                "" if run["test"] is None else f"{100 * run['test']:.1f} %", f"{run['seconds']:.1f}", run["state"],
+            ]
+            for run in self.runs
+        ]  # fmt: skip
+        return Table(columns, rows, f"Runs of {self.net.name} on {self.images.name}")
+
+    def picture(self) -> plots.Picture:
+        """The blocks, and the accuracy of the runs so far."""
+        names = [block.name for block in self.net.blocks]
+        if not self.runs:
+            return plots.blocks(names, [block["parameters"] for block in self.network["blocks"]], self.frozen)
+        return plots.runs([(f"run {run['number']}", run["looks"]) for run in self.runs], self.sentence())
+
+    def sentence(self) -> str:
+        """What is frozen, and how the runs went, in words."""
+        trained = sum(block["parameters"] for block in self.network["blocks"][self.frozen :])
+        said = f"{self.net.name} on {self.images.name}, {self.frozen} of {len(self.net)} blocks frozen, {trained:,} parameters train"
+        runs = "; ".join(
+            f"run {run['number']} ({run['settings']['frozen']} frozen, {run['state']}): {run['val']:.1%} on val"
+            for run in self.runs
+        )
+        return f"{said}. {runs}." if runs else f"{said}; no runs yet"
+
+    # Inside
+
+    def _changed(self) -> None:
+        """A setting is another one: new code, a new estimate, and the preset no longer says what is set."""
+        self._version += 1
+        settings = self.settings
+        values = (
+            PRESETS[self.preset](self.net, [tuple(group) for group in self.network["groups"]]) if self.preset else {}
+        )
+        if any(getattr(settings, name) != value for name, value in values.items()):
+            self.preset = ""
+        self.code = self.code_of(settings)
+        version = self._version
+        self.worker.ask(lambda: self._plan(version))
+
+    def _plan(self, version: int) -> None:
+        """What the run will take, worked out by the worker; during a training only what needs no measuring."""
+        if version != self._version:
+            return
+        settings = self.settings
+        try:
+            recipe, few = settings.recipe(self.net), settings.images(self.images)
+            check(self.net, few, recipe, 1, settings.seed)
+        except CourseError as error:
+            self.live.show(plan={"problem": str(error)})
+            return
+        cut = settings.frozen
+        counts = [block["parameters"] for block in self.network["blocks"]]
+        plan: dict[str, Any] = {
+            "parameters": sum(counts[cut:]), "all": sum(counts), "images": len(few.rows("train")),
+            "rates": settings.rates(self.net), "stages": [f"{stage!r}" for stage in recipe],
+        }  # fmt: skip
+        if self.worker.busy:
+            self.live.show(plan=plan)
+            return
+        self.live.show(plan={**plan, "measuring": True})
+        told = estimate(self.net.copy().to(choose_device(None)), few, recipe)
+        plan |= {
+            "seconds": told.seconds,
+            "memory": say_bytes(told.memory),
+            "cached": told.cached or "nothing: no block is frozen",
+        }
+        if version == self._version:
+            self.live.show(plan=plan)
+
+    def _say_ready(self) -> None:
+        said = f"ready: {len(self.net)} blocks, {len(self.images.classes)} classes; choose what is frozen, guess, then Train"
+        self.worker.ask(lambda: self.live.show(state="ready", status=said, progress=0.0, curve=b"", looks=[]))
+
+    def _run(self, new: bool = False) -> Run:
+        """The run that Train is about: the stopped one, or a new one with the settings of now."""
+        settings, last = self.settings, self.worker.run
+        if not new and last is not None and last.state == "stopped" and last.row["asked"] == settings.without_guess():
+            return last
+        few, recipe = settings.images(self.images), settings.recipe(self.net)
+        check(self.net, few, recipe, 1, settings.seed)
+        net = self._random(settings.seed) if settings.start == "random" else self.net.copy()
+        begin = net.copy()
+        fingerprint = self.net.fingerprint()
+        changed = fingerprint != self._seen
+        number = len(self.runs) + 1
+        row = {
+            "number": number, "settings": settings.as_dict(), "asked": settings.without_guess(), "per_class": settings.per_class or self._limits["most"],
+            "start": settings.start + (" (net was changed)" if changed and settings.start == "pretrained" else ""),
+            "guess": settings.guess, "steps": 0, "val": 0.0, "loss": 0.0, "test": None, "seconds": 0.0, "cached": "", "looks": [],
+            "state": "ready", "tested": 0,
+        }  # fmt: skip
+        run = Run(
+            lambda: _guarded(net, fit(net, few, recipe, seed=settings.seed)),
+            lambda items, state: self._publish(run, items, state),
+        )
+        run.row, run.net, run.begin, run.images = row, net, begin, few
+        self._rows, self._read = [], 0
+        self.trained = net
+        return run
+
+    def _publish(self, run: Any, records: list[Record], state: str) -> None:
+        row = run.row
+        for record in records[self._read :]:
+            if record.phase == "train":
+                self._rows.append((record.step, record.loss, record.accuracy))
+                if record.val is not None:
+                    row["looks"].append([record.step, record.val.loss, record.val.accuracy])
+            elif record.note:
+                row["cached"] = record.note
+        self._read = len(records)
+        last = records[-1] if records else None
+        row |= {"state": state, "seconds": round(run.seconds, 2), "steps": last.step if last else 0}
+        thin = self._rows[:: -(-len(self._rows) // POINTS) or 1]
+        values = {"state": state, "looks": row["looks"], "curve": np.array(thin, np.float32).tobytes()}
+        if state == "running":
+            self.live.show(**values, status=f"running: {last.text}{_found(row)}", progress=last.progress)
+            return
+        if last is not None and last.step and state != "failed":
+            self._enter(run)
+        told = {"done": "done", "stopped": "stopped: Train goes on with it, Reset forgets it"}.get(state, state)
+        words = f"{told}: {last.text}{_found(row)}{_judged(row)}" if last else told
+        progress = last.progress if last else 0.0
+        self.live.show(**values, status=words, progress=1.0 if state == "done" else progress, runs=self._shown_runs())
+        self.worker.ask(lambda version=self._version: self._plan(version))
+
+    def _enter(self, run: Any) -> None:
+        """Put a run that ended or was stopped into the table, or bring its row up to date."""
+        row = run.row
+        found = evaluate(run.net, run.images, "val", self.net.cut(row["settings"]["frozen"]))
+        row["val"], row["loss"] = found.accuracy, found.loss
+        if row["looks"] and row["looks"][-1][0] != row["steps"]:
+            row["looks"].append([row["steps"], found.loss, found.accuracy])
+        if row not in self.runs:
+            self.runs.append(row)
+        self._networks[row["number"]], self._sets[row["number"]] = run.net, run.images
+        size = sum(t.nbytes for block in run.net.blocks for t in block.state())
+        for number in sorted(self._networks)[: max(0, len(self._networks) - max(1, int(KEPT / size)))]:
+            del self._networks[number], self._sets[number]
+
+    def _shown_runs(self) -> list[dict[str, Any]]:
+        return [{name: value for name, value in row.items() if name != "asked"} for row in self.runs]
+
+    def _row(self, number: int) -> dict[str, Any]:
+        found = next((row for row in self.runs if row["number"] == number), None)
+        if found is None:
+            raise CourseError(
+                f"There is no run {number}; there are {[row['number'] for row in self.runs] or 'none yet'}."
+            )
+        return found
+
+    def _test(self, number: int) -> None:
+        row = self._row(number)
+        net = self._networks.get(number)
+        if net is None:
+            raise CourseError(
+                f"The network of run {number} is no longer kept (it was large); press Settings in its row, and train it again."
+            )
+        found = evaluate(net, self._sets[number], "test", self.net.cut(row["settings"]["frozen"]))
+        low, high = wilson(found.accuracy, len(found.labels))
+        row |= {"test": found.accuracy, "low": low, "high": high, "tested": row["tested"] + 1}
+        self.live.show(runs=self._shown_runs())
+
+    def _look_inside(self, block: int, row: int | None) -> None:
+        if block < 0:
+            self.live.show(inside={})
+            return
+        rows = self.images.splits.get("val", self.images.rows("train"))
+        place = int(row or 0) % len(rows)
+        at = int(rows[place])
+        net = self.trained or self.net
+        told: dict[str, Any] = {
+            "block": block, "name": net.blocks[block].name, "row": place, "count": len(rows),
+            "label": self.images.classes[int(self.images.labels[at])], "picture": inside.thumbnail(self.images, at),
+        }  # fmt: skip
+        tiles = inside.maps(net, self.images, at, block)
+        told["maps"] = {"src": tiles.address(), "alt": tiles.alt} if tiles else None
+        if block == 0:
+            kernels = inside.filters(net)
+            told["filters"] = {"src": kernels.address(), "alt": kernels.alt} if kernels else None
+        if block == len(net) - 1:
+            shares = net(self.images.images[at : at + 1]).softmax(1)[0].cpu().tolist()
+            best = sorted(zip(self.images.classes, shares, strict=True), key=lambda pair: -pair[1])[:5]
+            told["says"] = [[name, share] for name, share in best]
+        run = self.worker.run
+        if run is not None and run.net is net:
+            far = inside.moved(run.begin, net, block)
+            told["moved"] = {"weights": far.weights, "statistics": far.statistics}
+        self.live.show(inside=told)
+
+
+def _guarded(net: Network, records: Iterator[Record]) -> Iterator[Record]:
+    """The records, unless another cell writes into the network: seen by the number of writes that torch counts for each tensor.
+
+    Between two steps there are none; in a step there are as many as in the step before, within one stage.
+    """
+    tensors = [tensor for block in net.blocks for tensor in block.state()]
+    left, usual, stage = [tensor._version for tensor in tensors], None, -1
+    try:
+        for record in records:
+            found = [tensor._version for tensor in tensors]
+            writes = [now - then for now, then in zip(found, left, strict=True)]
+            steady = record.phase == "train" and not record.note
+            if steady and usual is not None and stage == record.stage and writes != usual:
+                raise _changed_elsewhere()
+            usual, stage = (writes if steady else None), record.stage
+            yield record
+            left = [tensor._version for tensor in tensors]
+            if left != found:
+                raise _changed_elsewhere()
+    finally:
+        records.close()
+
+
+def _changed_elsewhere() -> CourseError:
+    return CourseError(
+        "The network of this run was changed by another cell while it trained, so the run has ended. Train `lab.trained.copy()` "
+        "elsewhere, and leave this one to the lab."
+    )
+
+
+def _found(row: dict[str, Any]) -> str:
+    return f"; accuracy on val {row['looks'][-1][2]:.1%}" if row["looks"] else ""
+
+
+def _judged(row: dict[str, Any]) -> str:
+    if row["guess"] < 0 or row["state"] != "done":
+        return ""
+    return f". You guessed {row['guess']:.0f} %: {abs(100 * row['val'] - row['guess']):.0f} points {'too low' if 100 * row['val'] > row['guess'] else 'too high'}"
