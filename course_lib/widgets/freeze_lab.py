@@ -368,7 +368,7 @@ class FreezeLab(Lab):
         last = records[-1] if records else None
         row |= {"state": state, "seconds": round(run.seconds, 2), "steps": last.step if last else 0}
         thin = self._rows[:: -(-len(self._rows) // POINTS) or 1]
-        values = {"state": state, "looks": row["looks"], "curve": np.array(thin, np.float32).tobytes()}
+        values = {"state": state, "looks": list(row["looks"]), "curve": np.array(thin, np.float32).tobytes()}
         if state == "running":
             self.live.show(**values, status=f"running: {last.text}{_found(row)}", progress=last.progress)
             return
@@ -395,7 +395,8 @@ class FreezeLab(Lab):
             del self._networks[number], self._sets[number]
 
     def _shown_runs(self) -> list[dict[str, Any]]:
-        return [{name: value for name, value in row.items() if name != "asked"} for row in self.runs]
+        kept = [{name: value for name, value in row.items() if name != "asked"} for row in self.runs]
+        return [{**row, "looks": list(row["looks"])} for row in kept]  # copies: what is grown in place is no change to be sent
 
     def _row(self, number: int) -> dict[str, Any]:
         found = next((row for row in self.runs if row["number"] == number), None)

@@ -108,7 +108,7 @@ class Notebook:
         """`light` or `dark`."""
         self.command("apputils:change-theme", theme=f"JupyterLab {name.capitalize()}")
         wanted = "true" if name == "light" else "false"
-        self.page.locator(f"body[data-jp-theme-light='{wanted}']").wait_for(timeout=20_000)
+        self.page.locator(f"body[data-jp-theme-light='{wanted}']").wait_for(state="attached", timeout=20_000)
 
     def shot(self, name: str, locator: str = "[data-testid=lab]") -> Path | None:
         """A picture of the widget, where COURSE_SCREENSHOTS names a folder."""
@@ -127,7 +127,7 @@ class Notebook:
         for theme in ("light", "dark"):
             self.theme(theme)
             for width in (1280, 800):
-                self.page.set_viewport_size({"width": width, "height": 1000})
+                self.page.set_viewport_size({"width": width, "height": 2000})
                 self.page.wait_for_timeout(400)
                 self.shot(f"{name}-{theme}-{width}")
         self.theme("light")
@@ -166,6 +166,9 @@ def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     home = folder / "home"
+    quiet = home / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    quiet.parent.mkdir(parents=True)
+    quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')  # no question about news over the widgets
     names = ("JUPYTER_CONFIG_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTERLAB_SETTINGS_DIR", "IPYTHONDIR")
     environment = os.environ | dict.fromkeys(names, str(home)) | {"JUPYTER_TOKEN": TOKEN, "PYTHONPATH": _path()}
     environment["COURSE_PROGRESS"] = str(folder / "progress.json")  # never a reader's own

@@ -210,6 +210,7 @@ function lineChart({ width = 440, height = 190, left = 46, right = 96, top = 10,
 function dataTable(caption, columns, { testid = "table", file = "runs.csv" } = {}) {
   let rows = [], by = null, down = false;
   const heads = columns.map((column, i) => {
+    if (column.skip) return h("td");
     const press = button(column.name, () => { down = by === i ? !down : false; by = i; show(); }, { class: "head", "data-testid": null });
     return h("th", { scope: "col" }, press);
   });
