@@ -373,3 +373,19 @@ def test_the_estimate_is_within_a_factor_of_two_over_ten_settings():
             far.append((settings, tries))
     lab.close()
     assert not far
+
+
+# A recipe of a lesson's own
+
+
+def test_a_lesson_can_bring_its_recipe_and_the_code_repeats_it_too():
+    lab = FreezeLab(NET, IMAGES, recipe=lambda frozen: cl.probe_then_fine_tune(2, frozen, probe_epochs=1))
+    assert lab.network["fixed"]
+    lab.train_here(frozen=3, per_class=4)
+    assert lab.runs[0]["steps"] == 1 * 1 + 2 * 1 and "Stage(frozen=3, epochs=2" in lab.code
+    names = {"net": NET, "images": IMAGES}
+    exec(lab.code, names)
+    assert names["start"].fingerprint() == lab.trained.fingerprint()
+    with pytest.raises(CourseError, match="no setting 'epochs' here"):
+        lab.train_here(epochs=3)
+    lab.close()

@@ -23,7 +23,7 @@ from course_lib.errors import CourseError
 from course_lib.network import Network
 from course_lib.training.stage import Stage
 from course_lib.training.train import fit
-from course_lib.widgets.runner import Runner
+from course_lib.widgets.run import Live, Run, Worker
 
 RECIPES = {
     "head, then suffix": [Stage(frozen=-1, epochs=2, batch=5), Stage(frozen=3, epochs=2, batch=5, decay=0.5)],
@@ -162,12 +162,15 @@ def test_the_stop_button_leaves_a_run_that_goes_on(tmp_path):
     whole, net = begin.copy(), begin.copy()
     run(whole, toys, recipe)
     seen = threading.Event()
-    runner = Runner(lambda: slowly(fit(net, toys, recipe, device="cpu", checkpoint=file), seen), lambda *_: None)
-    runner.start()
+    job = Run(lambda: slowly(fit(net, toys, recipe, device="cpu", checkpoint=file), seen), lambda *_: None)
+    worker = Worker(Live(), "test")
+    worker.train(job)
     assert seen.wait(30)
-    runner.stop()
-    runner.join()
-    assert runner.state == "stopped" and 0 < json.loads(read_card(file))["place"]["step"] < 12
+    worker.stop()
+    worker.join(30)
+    worker.close()  # as when the cell is run again: the run ends where it stands
+    worker._thread.join(30)
+    assert job.state == "stopped" and 0 < json.loads(read_card(file))["place"]["step"] < 12
     go_on(net, recipe, file)
     assert differing(weights(net), weights(whole)) == []
 

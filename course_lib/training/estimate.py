@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,12 +48,19 @@ class Estimate:
     cached_bytes: int
 
 
-def estimate(net: Network, images: ImageSet, recipe: Stage | Sequence[Stage], validate_every: int = 1) -> Estimate:
+def estimate(
+    net: Network,
+    images: ImageSet,
+    recipe: Stage | Sequence[Stage],
+    validate_every: int = 1,
+    wanted: Callable[[], bool] = lambda: True,
+) -> Estimate | None:
     """Measure a step of each stage and a chunk of its frozen blocks, and count how many of them there will be.
 
     Arguments:
         net: stays as it is; it is measured on the device where it is.
         images, recipe, validate_every: as for `fit`.
+        wanted: asked before each piece of measuring; where it says no, None comes back.
 
     Raises `CourseError` for a recipe that does not fit the net or the images, as `fit` does.
     """
@@ -66,6 +73,8 @@ def estimate(net: Network, images: ImageSet, recipe: Stage | Sequence[Stage], va
     for stage, cut in zip(stages, cuts, strict=True):
         views = min(stage.views, stage.epochs) if stage.augment else 1
         key = (cut, stage.batch, stage.norm, stage.frozen_norm, stage.optimizer, stage.mixup > 0, stage.pull > 0)
+        if not wanted():
+            return None
         if key not in measured:
             measured[key] = _measure(net.copy(), images, stage, cut, train)
         step, look, frozen = measured[key]
@@ -115,7 +124,7 @@ def _measure(net: Network, images: ImageSet, stage: Stage, cut: int, train: torc
     return taken, _clock(net, look) / CHUNK, frozen
 
 
-def _clock(net: Network, work: object) -> float:
+def _clock(net: Network, work: Callable[[], object]) -> float:
     """Seconds that a call takes: the median of a few, after one that is not counted unless it was long."""
     times: list[float] = []
     for _ in range(WARM + TIMED):

@@ -11,7 +11,7 @@ when asked for. The lines under "show code" repeat a run exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,9 +29,10 @@ from ..tables import Table
 from ..training.checks import check
 from ..training.estimate import estimate
 from ..training.records import Record
+from ..training.stage import Stage
 from ..training.train import fit
 from . import inside
-from .freeze_settings import PRESETS, Settings, random_start
+from .freeze_settings import PRESETS, Settings, random_start, stage_rates
 from .lab import Lab, front
 from .network_view import network_view
 from .run import Live, Run
@@ -39,6 +40,7 @@ from .run import Live, Run
 POINTS = 1200  # rows of a curve that are sent at most
 KEPT = 100e6  # bytes of trained networks that are kept for a look at test; the latest one always is
 NAMES = Settings.names()
+FREE = ["frozen", "start", "per_class", "seed", "guess"]  # settings that go with any recipe
 
 
 class FreezeLive(Live):
@@ -56,7 +58,10 @@ class FreezeLab(Lab):
     Arguments:
         net: where each run starts; it is copied and never changed.
         images: train is learned from, val is shown.
-        settings: first values, see the attributes; `preset` names one of PRESETS.
+        preset: one of PRESETS, for the first settings.
+        recipe: frozen blocks -> stages, where a lesson has a recipe of its own: then epochs, rate and the like are those of its
+            stages, and only `frozen`, `start`, `per_class` and `seed` can be chosen.
+        settings: first values, see the attributes.
 
     Attributes:
         frozen: number of frozen blocks, 0 to len(net) - 1; may be given as -1 and so on.
@@ -93,13 +98,20 @@ class FreezeLab(Lab):
     seed = traitlets.Int(0).tag(sync=True)
     guess = traitlets.Float(-1.0).tag(sync=True)
 
-    def __init__(self, net: Network, images: ImageSet, preset: str = "feature extraction", **settings: Any) -> None:
+    def __init__(
+        self,
+        net: Network,
+        images: ImageSet,
+        preset: str = "feature extraction",
+        recipe: Callable[[int], list[Stage]] | None = None,
+        **settings: Any,
+    ) -> None:
         if not isinstance(net, Network) or not isinstance(images, ImageSet):
             raise CourseError(
                 f"FreezeLab takes a Network (cl.load) and an ImageSet (cl.load_images); received {type(net).__name__} and "
                 f"{type(images).__name__}."
             )
-        self.net, self.images = net, images
+        self.net, self.images, self.recipe = net, images, recipe
         self.runs: list[dict[str, Any]] = []
         self.trained: Network | None = None
         self._networks: dict[int, Network] = {}  # of runs, for a look at test
@@ -111,15 +123,12 @@ class FreezeLab(Lab):
         self._random = random_start(net)
         most = min(images.counts("train").values())
         self._limits = {"most": most, "classes": len(images.classes), "random": self._random is not None}
-        super().__init__(network=network_view(net, images.size) | self._limits)
-        check(net, images, Settings(frozen=-1).recipe(net), 1, 0)  # head and images fit each other
+        super().__init__(network=network_view(net, images.size) | self._limits | {"fixed": recipe is not None})
+        self._say_ready()
+        check(net, images, [Stage(frozen=-1)], 1, 0)  # head and images fit each other
         self.observe(lambda _: self._changed(), NAMES)
         self.choose(preset)
-        for name, value in settings.items():
-            if name not in NAMES:
-                raise CourseError(f"FreezeLab has no setting {name!r}; it has {', '.join(NAMES)}.")
-            setattr(self, name, value)
-        self._say_ready()
+        self._set(settings)
 
     # What the reader sets
 
@@ -176,9 +185,17 @@ class FreezeLab(Lab):
                 f"click on {what} freezes everything up to it."
             )
 
-    def code_of(self, settings: Settings) -> str:
-        """Lines that repeat a run with these settings exactly, from `net` and `images`."""
-        return settings.code(self.net)
+    def stages(self) -> list[Stage]:
+        """The recipe of the run that Train would start."""
+        return self.recipe(self.frozen) if self.recipe else self.settings.recipe(self.net)
+
+    def _set(self, settings: dict[str, Any]) -> None:
+        known = FREE if self.recipe else NAMES
+        for name, value in settings.items():
+            if name not in known:
+                also = " (the recipe was given)" if self.recipe else ""
+                raise CourseError(f"FreezeLab has no setting {name!r} here{also}; it has {', '.join(known)}.")
+            setattr(self, name, value)
 
     # Work
 
@@ -204,10 +221,7 @@ class FreezeLab(Lab):
 
     def train_here(self, **settings: Any) -> dict[str, Any]:
         """Train in this cell with these settings; the run's row comes back."""
-        for name, value in settings.items():
-            if name not in NAMES:
-                raise CourseError(f"FreezeLab has no setting {name!r}; it has {', '.join(NAMES)}.")
-            setattr(self, name, value)
+        self._set(settings)
         self.worker.join()
         self.worker.here(self._run(new=True))
         return self.runs[-1]
@@ -217,7 +231,7 @@ class FreezeLab(Lab):
         settings = self._row(number)["settings"]
         with self.hold_trait_notifications():
             for name in NAMES:
-                if name != "guess":
+                if name != "guess" and (name in FREE or not self.recipe):
                     setattr(self, name, settings[name])
         self._changed()
 
@@ -254,7 +268,7 @@ class FreezeLab(Lab):
         )
         rows = [
             [
-                run["number"], run["settings"]["frozen"], run["settings"]["start"], run["per_class"], run["settings"]["epochs"],
+                run["number"], run["frozen"], run["settings"]["start"], run["per_class"], run["settings"]["epochs"],
                 run["settings"]["lr"], f"{100 * run['val']:.1f} %",
                 "" if run["test"] is None else f"{100 * run['test']:.1f} %", f"{run['seconds']:.1f}", run["state"],
             ]
@@ -274,7 +288,7 @@ class FreezeLab(Lab):
         trained = sum(block["parameters"] for block in self.network["blocks"][self.frozen :])
         said = f"{self.net.name} on {self.images.name}, {self.frozen} of {len(self.net)} blocks frozen, {trained:,} parameters train"
         runs = "; ".join(
-            f"run {run['number']} ({run['settings']['frozen']} frozen, {run['state']}): {run['val']:.1%} on val"
+            f"run {run['number']} ({run['frozen']} frozen, {run['state']}): {run['val']:.1%} on val"
             for run in self.runs
         )
         return f"{said}. {runs}." if runs else f"{said}; no runs yet"
@@ -290,7 +304,7 @@ class FreezeLab(Lab):
         )
         if any(getattr(settings, name) != value for name, value in values.items()):
             self.preset = ""
-        self.code = self.code_of(settings)
+        self.code = settings.code(self.net, self.stages())
         version = self._version
         self.worker.ask(lambda: self._plan(version))
 
@@ -300,7 +314,7 @@ class FreezeLab(Lab):
             return
         settings = self.settings
         try:
-            recipe, few = settings.recipe(self.net), settings.images(self.images)
+            recipe, few = self.stages(), settings.images(self.images)
             check(self.net, few, recipe, 1, settings.seed)
         except CourseError as error:
             self.live.show(plan={"problem": str(error)})
@@ -309,20 +323,21 @@ class FreezeLab(Lab):
         counts = [block["parameters"] for block in self.network["blocks"]]
         plan: dict[str, Any] = {
             "parameters": sum(counts[cut:]), "all": sum(counts), "images": len(few.rows("train")),
-            "rates": settings.rates(self.net), "stages": [f"{stage!r}" for stage in recipe],
+            "rates": [max(rates) for rates in zip(*(stage_rates(self.net, stage) for stage in recipe), strict=True)],
         }  # fmt: skip
         if self.worker.busy:
             self.live.show(plan=plan)
             return
         self.live.show(plan={**plan, "measuring": True})
-        told = estimate(self.net.copy().to(choose_device(None)), few, recipe)
+        told = estimate(self.net.copy().to(choose_device(None)), few, recipe, wanted=lambda: version == self._version)
+        if told is None:  # another setting was chosen meanwhile, and has its own turn
+            return
         plan |= {
             "seconds": told.seconds,
             "memory": say_bytes(told.memory),
             "cached": told.cached or "nothing: no block is frozen",
         }
-        if version == self._version:
-            self.live.show(plan=plan)
+        self.live.show(plan=plan)
 
     def _say_ready(self) -> None:
         said = f"ready: {len(self.net)} blocks, {len(self.images.classes)} classes; choose what is frozen, guess, then Train"
@@ -333,7 +348,7 @@ class FreezeLab(Lab):
         settings, last = self.settings, self.worker.run
         if not new and last is not None and last.state == "stopped" and last.row["asked"] == settings.without_guess():
             return last
-        few, recipe = settings.images(self.images), settings.recipe(self.net)
+        few, recipe = settings.images(self.images), self.stages()
         check(self.net, few, recipe, 1, settings.seed)
         net = self._random(settings.seed) if settings.start == "random" else self.net.copy()
         begin = net.copy()
@@ -341,7 +356,7 @@ class FreezeLab(Lab):
         changed = fingerprint != self._seen
         number = len(self.runs) + 1
         row = {
-            "number": number, "settings": settings.as_dict(), "asked": settings.without_guess(), "per_class": settings.per_class or self._limits["most"],
+            "number": number, "frozen": settings.frozen, "settings": settings.as_dict(), "asked": settings.without_guess(), "per_class": settings.per_class or self._limits["most"],
             "start": settings.start + (" (net was changed)" if changed and settings.start == "pretrained" else ""),
             "guess": settings.guess, "steps": 0, "val": 0.0, "loss": 0.0, "test": None, "seconds": 0.0, "cached": "", "looks": [],
             "state": "ready", "tested": 0,
@@ -383,7 +398,7 @@ class FreezeLab(Lab):
     def _enter(self, run: Any) -> None:
         """Put a run that ended or was stopped into the table, or bring its row up to date."""
         row = run.row
-        found = evaluate(run.net, run.images, "val", self.net.cut(row["settings"]["frozen"]))
+        found = evaluate(run.net, run.images, "val", row["frozen"])
         row["val"], row["loss"] = found.accuracy, found.loss
         if row["looks"] and row["looks"][-1][0] != row["steps"]:
             row["looks"].append([row["steps"], found.loss, found.accuracy])
@@ -396,7 +411,9 @@ class FreezeLab(Lab):
 
     def _shown_runs(self) -> list[dict[str, Any]]:
         kept = [{name: value for name, value in row.items() if name != "asked"} for row in self.runs]
-        return [{**row, "looks": list(row["looks"])} for row in kept]  # copies: what is grown in place is no change to be sent
+        return [
+            {**row, "looks": list(row["looks"])} for row in kept
+        ]  # copies: what is grown in place is no change to be sent
 
     def _row(self, number: int) -> dict[str, Any]:
         found = next((row for row in self.runs if row["number"] == number), None)
@@ -413,7 +430,7 @@ class FreezeLab(Lab):
             raise CourseError(
                 f"The network of run {number} is no longer kept (it was large); press Settings in its row, and train it again."
             )
-        found = evaluate(net, self._sets[number], "test", self.net.cut(row["settings"]["frozen"]))
+        found = evaluate(net, self._sets[number], "test", row["frozen"])
         low, high = wilson(found.accuracy, len(found.labels))
         row |= {"test": found.accuracy, "low": low, "high": high, "tested": row["tested"] + 1}
         self.live.show(runs=self._shown_runs())

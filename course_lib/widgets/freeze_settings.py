@@ -2,7 +2,7 @@
 
 settings = Settings(frozen=5, epochs=20, per_class=10)
 settings.recipe(net)                 # [Stage(frozen=5, epochs=20, ...)]
-print(settings.code(net))            # images = images.subset(10, seed=0) ...
+print(settings.code(net, recipe))            # images = images.subset(10, seed=0) ...
 """
 
 from __future__ import annotations
@@ -117,14 +117,8 @@ class Settings:
             stages.append(Stage(frozen=cut, epochs=epochs, pull=pull, **options))
         return stages
 
-    def rates(self, net: Network) -> list[float]:
-        """The learning rate of each block at its highest, 0 where it is frozen."""
-        cut = net.cut(self.frozen)
-        return [0.0 if i < cut else self.lr * self.decay ** (len(net) - 1 - i) for i in range(len(net))]
-
-    def code(self, net: Network) -> str:
+    def code(self, net: Network, recipe: list[Stage]) -> str:
         """Lines that repeat the run exactly, from `net` and `images`."""
-        recipe = self.recipe(net)
         lines = ["import course_lib as cl", ""]
         few = "images"
         if self.per_class:
@@ -138,6 +132,12 @@ class Settings:
         lines += [f"recipe = [{stages}]", f"for record in cl.fit(start, {few}, recipe, seed={self.seed}):", "    pass"]
         lines.append(f'print(cl.evaluate(start, {few}, "val").accuracy)')
         return "\n".join(lines)
+
+
+def stage_rates(net: Network, stage: Stage) -> list[float]:
+    """The learning rate of each block at its highest in a stage, 0 where it is frozen."""
+    cut = net.cut(stage.frozen)
+    return [0.0 if i < cut else stage.lr * stage.decay ** (len(net) - 1 - i) for i in range(len(net))]
 
 
 def random_start(net: Network) -> Callable[[int], Network] | None:

@@ -63,7 +63,8 @@ function button(text, press, props = {}) {
 // Where the work stands: words for a screen reader, a bar for the eye, and what went wrong.
 function statusBar(on, live) {
   const words = h("div", { role: "status", class: "status", "data-testid": "status" });
-  const bar = h("progress", { max: 1, value: 0, "aria-label": "progress" });
+  const bar = h("progress", { max: 1, "aria-label": "progress" });
+  bar.setAttribute("value", 0);  // without it the bar would run to and fro
   const chip = h("div", { role: "alert", class: "error", "data-testid": "error" });
   on(live, "change:status", () => set(words, { text: live.get("status") }));
   on(live, "change:progress", () => set(bar, { value: live.get("progress") }));

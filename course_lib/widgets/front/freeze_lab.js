@@ -3,9 +3,9 @@
 const PRESETS = ["from scratch", "feature extraction", "last stage", "gradual unfreezing", "fine-tune"];
 
 export default lab("Freeze lab", ({ model, live, root, on, send }) => {
-  root.append(
+  root.append(...[
     blockRow(model, live, on, send),
-    h("div", { class: "row", role: "group", "aria-label": "presets" }, h("span", { class: "soft" }, "presets"), presets(model, on, send)),
+    model.get("network").fixed ? null : h("div", { class: "row", role: "group", "aria-label": "presets" }, h("span", { class: "soft" }, "presets"), presets(model, on, send)),
     h("div", { class: "columns" }, knobs(model, on), before(model, live, on)),
     guess(model, live, on),
     runButtons(on, live, send),
@@ -14,7 +14,7 @@ export default lab("Freeze lab", ({ model, live, root, on, send }) => {
     runs(model, live, on, send),
     code(model, on),
     insideView(model, live, on, send),
-  );
+  ].filter(Boolean));
 });
 
 // The blocks
@@ -46,7 +46,7 @@ function blockRow(model, live, on, send) {
     const parameters = inside.reduce((sum, b) => sum + b.parameters, 0), share = inside.reduce((sum, b) => sum + b.share, 0);
     const word = h("b", { class: "word" }), rate = h("span", { class: "rate" });
     const press = (event) => (event.shiftKey ? send("set_cut", { frozen: Math.min(last + 1 === blocks.length ? first : last + 1 === model.get("frozen") ? first : last + 1, blocks.length - 1) }) : send("press", { first, last }));
-    const node = button("", press, { class: "block", "data-testid": `block-${first}`, tabindex: -1, onkeydown: (event) => move(event, first), onfocus: () => roving(first) });
+    const node = button("", press, { class: group === null ? "block" : "block grouped", "data-testid": `block-${first}`, tabindex: -1, onkeydown: (event) => move(event, first), onfocus: () => roving(first) });
     node.append(
       h("span", { class: "name" }, label(first, last)), word,
       h("span", { class: "soft" }, first === last ? inside[0].shape : `${last - first + 1} blocks`),
@@ -105,7 +105,7 @@ function presets(model, on, send) {
 }
 
 function knobs(model, on) {
-  const { most } = model.get("network");
+  const { most, fixed } = model.get("network");
   const withNow = (trait, list, say = (v) => String(v)) => () => {
     const now = model.get(trait), values = [...new Set([...list, now])].sort((a, b) => a - b);
     return values.map((v) => [v, say(v)]);
@@ -114,14 +114,14 @@ function knobs(model, on) {
   const choice = (trait, label, list, say) => field(on, model, trait, label, { kind: "select", choices: withNow(trait, list, say) });
   return h("div", { class: "knobs", role: "group", "aria-label": "settings" },
     choice("per_class", "images per class", [...sizes, 0], (v) => (v ? String(v) : `all (${most})`)),
-    field(on, model, "epochs", "epochs", { kind: "range", min: 1, max: 60, step: 1 }),
+    fixed ? null : [field(on, model, "epochs", "epochs", { kind: "range", min: 1, max: 60, step: 1 }),
     choice("lr", "learning rate", [1e-4, 3e-4, 1e-3, 2e-3, 3e-3, 1e-2, 3e-2, 1e-1]),
     choice("decay", "rate by block, times", [0.3, 0.5, 0.7, 0.85, 1]),
     choice("views", "augmented views", [0, 2, 4, 8], (v) => (v ? String(v) : "none")),
     choice("pull", "pull to the start", [0, 0.5, 2, 10, 50], (v) => (v ? String(v) : "none")),
     field(on, model, "norm", "BatchNorm in trained blocks", { kind: "select", choices: [["train", "follows the batch"], ["eval", "stays as it is"], ["adapt", "measured anew, then stays"]] }),
+    field(on, model, "gradual", "unfreeze step by step", { kind: "checkbox" })],
     field(on, model, "start", "weights at the start", { kind: "select", choices: [["pretrained", "pretrained"], ["random", "random"]].slice(0, model.get("network").random ? 2 : 1) }),
-    field(on, model, "gradual", "unfreeze step by step", { kind: "checkbox" }),
     field(on, model, "seed", "seed", { kind: "number", min: 0, step: 1 }));
 }
 
@@ -193,11 +193,11 @@ function runs(model, live, on, send) {
   const draw = () => {
     table.draw(live.get("runs").map((run) => {
       const s = run.settings;
-      const more = [s.decay < 1 && `decay ${s.decay}`, s.views && `${s.views} views`, s.pull && `pull ${s.pull}`, s.norm !== "train" && `norm ${s.norm}`, s.gradual && "step by step", s.seed && `seed ${s.seed}`].filter(Boolean).join(", ");
+      const more = model.get("network").fixed ? "" : [s.decay < 1 && `decay ${s.decay}`, s.views && `${s.views} views`, s.pull && `pull ${s.pull}`, s.norm !== "train" && `norm ${s.norm}`, s.gradual && "step by step", s.seed && `seed ${s.seed}`].filter(Boolean).join(", ");
       const test = run.test === null ? button("measure", () => send("test", { number: run.number }), { class: "quiet", "data-testid": `test-${run.number}`, "aria-label": `measure run ${run.number} on test` })
         : `${percent(run.test, 1)} (${percent(run.low)} to ${percent(run.high)})`;
       const again = button("Settings", () => send("again", { number: run.number }), { class: "quiet", "data-testid": `again-${run.number}`, "aria-label": `take the settings of run ${run.number}`, title: run.cached || null });
-      return [run.number, s.frozen, run.start + (more ? `, ${more}` : ""), run.per_class, s.epochs, s.lr, s.guess, run.val, test, run.seconds, run.state, again];
+      return [run.number, s.frozen, run.start + (more ? `, ${more}` : ""), run.per_class, model.get("network").fixed ? "" : s.epochs, model.get("network").fixed ? "" : s.lr, s.guess, run.val, test, run.seconds, run.state, again];
     }));
     table.node.hidden = !live.get("runs").length;
   };
