@@ -310,7 +310,7 @@ class FreezeLab(Lab):
 
     def _plan(self, version: int) -> None:
         """What the run will take, worked out by the worker; during a training only what needs no measuring."""
-        if version != self._version:
+        if version != self._version or not self.worker.open:
             return
         settings = self.settings
         try:
@@ -329,7 +329,7 @@ class FreezeLab(Lab):
             self.live.show(plan=plan)
             return
         self.live.show(plan={**plan, "measuring": True})
-        told = estimate(self.net.copy().to(choose_device(None)), few, recipe, wanted=lambda: version == self._version)
+        told = estimate(self.net.copy().to(choose_device(None)), few, recipe, wanted=lambda: version == self._version and self.worker.open)
         if told is None:  # another setting was chosen meanwhile, and has its own turn
             return
         plan |= {

@@ -13,11 +13,13 @@ One training runs at a time, whichever widget it belongs to: others wait for the
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import queue
 import signal
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -26,6 +28,9 @@ import traitlets
 
 EVERY = 0.1  # seconds between two publications: live for the eye, and no load for the page
 
+LAST = 10.0  # seconds that the end of the process waits for a step to end
+
+_workers: weakref.WeakSet[Worker] = weakref.WeakSet()
 _turn = threading.Lock()  # of all trainings in this process
 _holder = ""  # who has it, for those that wait
 
@@ -136,16 +141,17 @@ class Worker:
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._halt = threading.Event()
         self._idle = threading.Condition()
-        self._open = 0  # jobs asked for and not done
+        self._asked = 0  # jobs asked for and not done
         self._thread: threading.Thread | None = None
         self._closed = False
+        _workers.add(self)
 
     def ask(self, job: Callable[[], None]) -> None:
         """Run `job()` in the thread. While a training goes on it runs between two steps, so it has to be short."""
         if self._closed:
             return
         with self._idle:
-            self._open += 1
+            self._asked += 1
         self._jobs.put(job)
         if self._thread is None:
             self._thread = threading.Thread(target=self._loop, name=f"course {self.name}", daemon=True)
@@ -169,6 +175,11 @@ class Worker:
         self._halt.set()
 
     @property
+    def open(self) -> bool:
+        """Whether anything can still be asked of it."""
+        return not self._closed
+
+    @property
     def busy(self) -> bool:
         """Whether a training is going on or waits for its turn."""
         return self.run is not None and self.run.state in ("queued", "running")
@@ -178,14 +189,14 @@ class Worker:
         end = None if timeout is None else time.monotonic() + timeout
         try:
             with self._idle:
-                while self._open:
+                while self._asked:
                     if end is not None and time.monotonic() > end:
                         raise TimeoutError(f"{self.name} was still at work after {timeout} s: {self.live.status}")
                     self._idle.wait(0.1)
         except KeyboardInterrupt:
             self.stop()
             with self._idle:
-                while self._open:
+                while self._asked:
                     self._idle.wait(0.1)
         self._raise()
 
@@ -219,7 +230,7 @@ class Worker:
             self.fail(error)
         finally:
             with self._idle:
-                self._open -= 1
+                self._asked -= 1
                 self._idle.notify_all()
 
     def _between(self) -> None:
@@ -250,6 +261,16 @@ class Worker:
             _turn.release()
         if run.error is not None:
             self.fail(run.error)
+
+
+@atexit.register
+def _end_all() -> None:
+    """Let each thread end its step before Python goes: torch ends the process with an abort otherwise."""
+    for worker in list(_workers):
+        worker.close()
+    for worker in list(_workers):
+        if worker._thread is not None:
+            worker._thread.join(LAST)
 
 
 def sentence(error: BaseException) -> str:
