@@ -33,6 +33,7 @@ from .cutting.own_model import adopt, core, count_scores, cut_own
 from .errors import CourseError
 from .network import Network, class_names
 from .pawnet import SIZE, PawNet
+from .training.draws import seeded
 from .weights import State, Weights, check_card, fill, is_colour, read_shipped, read_weights, shipped_names, unwrapped
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -82,8 +83,7 @@ def load(
         check_card(found)
     card = found.card if found else {}
     size = card.get("size") if size is None else size
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         net = _own(model, found, asked, size) if isinstance(model, nn.Module) else _named(name, found, asked, size)
     return replace(net, mean=_colour("mean", mean, card, net.mean), std=_colour("std", std, card, net.std))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 import torchvision
@@ -10,6 +12,7 @@ from torch.nn import functional as F
 
 from course_lib.cutting.blocks import Block, split
 from course_lib.cutting.classifier_head import head_path
+from course_lib.cutting.tracing import trace
 from course_lib.errors import CourseError
 from course_lib.pawnet import PawNet
 
@@ -279,3 +282,27 @@ def test_what_cannot_be_cut_is_refused_with_a_way_out(kind, reason):
     text = str(refusal.value)
     assert kind.__name__ in text and reason in text and "blocks()" in text and "\n" not in text
     assert all(module.training for module in model.modules()), "a refusal leaves the model in train mode"
+
+
+def test_a_network_that_trains_in_another_thread_is_not_drawn_into_the_trace():
+    """A reader loads a network in one cell while a widget trains another in its thread."""
+    net, errors, end = PawNet(3).eval(), [], threading.Event()
+    x = torch.randn(2, 3, 64, 64)
+    expected = net(x)
+
+    def use() -> None:
+        while not end.is_set():
+            try:
+                with torch.no_grad():
+                    assert torch.equal(net(x), expected)
+            except Exception as error:
+                errors.append(error)
+                return
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    model = torchvision.models.resnet18()
+    steps = {str(trace(model)) for _ in range(20)}
+    end.set()
+    thread.join(30)
+    assert errors == [] and len(steps) == 1

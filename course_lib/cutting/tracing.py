@@ -8,6 +8,10 @@ What stays whole is called as a module, so train and eval mode go on working ins
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import fx, nn
 from torch.nn import functional as F
@@ -15,6 +19,7 @@ from torch.nn import functional as F
 from ..errors import CourseError
 
 LISTS = (nn.Sequential, nn.ModuleList)
+_one = threading.Lock()  # fx changes torch.nn.Module for all threads while it traces
 ADVICE = "Give the model a method `blocks()` that returns its blocks in order, as (name, module) pairs."
 
 
@@ -24,13 +29,16 @@ def trace(model: nn.Module) -> fx.Graph:
     Raises `CourseError` when the model cannot be traced, takes another path in train mode than in eval mode, draws at
     random in a function whose training flag the trace would fix, or does not map one tensor to one tensor.
     """
-    try:
-        return _trace(model, model)
-    except CourseError:
-        wrapped = [module for module in model.modules() if module is not model and _Opener(model).is_wrapped(module)]
-        if not wrapped:
-            raise
-        return _trace(model, nn.Identity())  # what cannot be opened may still serve as one block
+    with _one:
+        try:
+            return _trace(model, model)
+        except CourseError:
+            wrapped = [
+                module for module in model.modules() if module is not model and _Opener(model).is_wrapped(module)
+            ]
+            if not wrapped:
+                raise
+            return _trace(model, nn.Identity())  # what cannot be opened may still serve as one block
 
 
 def holds_matrix(module: nn.Module) -> bool:
@@ -59,6 +67,15 @@ class _Opener(fx.Tracer):
     def __init__(self, whole: nn.Module) -> None:
         super().__init__()
         self.matrices = matrices(whole)
+        self.thread = threading.get_ident()
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """A step of the trace; a call from another thread, where a widget may be training, is no part of it."""
+        if threading.get_ident() != self.thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
 
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
         return not (isinstance(module, LISTS) or _is_stack(module) or self.is_wrapped(module))

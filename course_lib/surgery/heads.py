@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
-import torch
 from torch import nn
 
 from ..errors import CourseError
+from ..training.draws import seeded
 
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
 
@@ -46,8 +46,7 @@ def head_layers(
         raise CourseError(f"activation={activation!r} is not known; it is one of {', '.join(ACTIVATIONS)}.")
     conv = isinstance(old, nn.Conv2d)
     layers, before = OrderedDict(), old.in_channels if conv else old.in_features
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         for i, width in enumerate(widths, 1):
             layers[f"hidden{i}"] = _like(old, before, width, first=i == 1)
             if norm:

@@ -26,6 +26,7 @@ from ..cutting.blocks import DROPOUTS, Block
 from ..cutting.tracing import first_line, holds_matrix
 from ..errors import CourseError
 from ..network import Network, class_names
+from ..training.draws import seeded
 from ..weights import fill, read_weights
 from .heads import head_layers
 from .own_block import own_blocks
@@ -110,8 +111,7 @@ def replace_blocks(
     own = OrderedDict((name, layer.to(base.device).eval()) for name, layer in _named(layers, kept))
     arriving = run_exactly(base, examples(base)[0], stop=len(kept))
     x = arriving.clone()  # a layer may work in place
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):  # a lazy layer draws its weights here
-        torch.manual_seed(0)
+    with torch.no_grad(), seeded(0):  # a lazy layer draws its weights here
         for name, layer in own.items():
             x = _pass(name, layer, x)
     check_scores(x, len(arriving), len(names))

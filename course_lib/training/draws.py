@@ -10,10 +10,13 @@ So a run can be repeated, taken up in the middle, or trained beside others, and 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 
 import numpy as np
 import torch
+
+_drawing = threading.RLock()
 
 
 def epoch_order(rows: torch.Tensor, seed: int, stage: int, epoch: int) -> torch.Tensor:
@@ -42,17 +45,30 @@ def moment(device: torch.device, *numbers: int) -> Iterator[None]:
         device: whose generator is used beside the CPU's.
         numbers: whole numbers from 0, such as seed, stage, epoch and step.
     """
-    seed = int(np.random.SeedSequence(numbers).generate_state(1)[0])
-    # Not torch.manual_seed: it takes half a millisecond, most of a small step, as it writes down its caller for CUDA.
-    generators = _generators(device)
-    before = [generator.get_state() for generator in generators]
-    try:
-        for generator in generators:
-            generator.manual_seed(seed)
+    with _seeded(_generators(device), int(np.random.SeedSequence(numbers).generate_state(1)[0])):
         yield
-    finally:
-        for generator, state in zip(generators, before, strict=True):
-            generator.set_state(state)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """A context in which torch draws on the CPU as after `torch.manual_seed(seed)`; the caller's generator stays untouched."""
+    with _seeded([torch.default_generator], seed):
+        yield
+
+
+@contextlib.contextmanager
+def _seeded(generators: list[torch.Generator], seed: int) -> Iterator[None]:
+    """Torch has one generator for all threads: a cell that draws weights waits for the step of a widget that trains."""
+    with _drawing:
+        # Not torch.manual_seed: it takes half a millisecond, most of a small step, as it writes down its caller for CUDA.
+        before = [generator.get_state() for generator in generators]
+        try:
+            for generator in generators:
+                generator.manual_seed(seed)
+            yield
+        finally:
+            for generator, state in zip(generators, before, strict=True):
+                generator.set_state(state)
 
 
 def _generators(device: torch.device) -> list[torch.Generator]:

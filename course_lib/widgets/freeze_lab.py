@@ -254,26 +254,18 @@ class FreezeLab(Lab):
 
     def table(self) -> Table:
         """The runs so far, a row each."""
-        columns = (
-            "run",
-            "frozen",
-            "start",
-            "images a class",
-            "epochs",
-            "rate",
-            "accuracy on val",
-            "on test",
-            "seconds",
-            "state",
-        )
-        rows = [
-            [
-                run["number"], run["frozen"], run["settings"]["start"], run["per_class"], run["settings"]["epochs"],
-                run["settings"]["lr"], f"{100 * run['val']:.1f} %",
-                "" if run["test"] is None else f"{100 * run['test']:.1f} %", f"{run['seconds']:.1f}", run["state"],
-            ]
-            for run in self.runs
-        ]  # fmt: skip
+        own = self.recipe is not None  # then epochs and rate are those of its stages
+        columns = ["run", "frozen", "start", "images a class", *([] if own else ["epochs", "rate"])]
+        columns += ["steps", "accuracy on val", "on test", "seconds", "state"]
+        rows = []
+        for run in self.runs:
+            settings = run["settings"]
+            knobs = [] if own else [settings["epochs"], settings["lr"]]
+            test = "" if run["test"] is None else f"{100 * run['test']:.1f} %"
+            first = [run["number"], run["frozen"], run["start"], run["per_class"], *knobs]
+            rows.append(
+                [*first, run["steps"], f"{100 * run['val']:.1f} %", test, f"{run['seconds']:.1f}", run["state"]]
+            )
         return Table(columns, rows, f"Runs of {self.net.name} on {self.images.name}")
 
     def picture(self) -> plots.Picture:
@@ -329,7 +321,12 @@ class FreezeLab(Lab):
             self.live.show(plan=plan)
             return
         self.live.show(plan={**plan, "measuring": True})
-        told = estimate(self.net.copy().to(choose_device(None)), few, recipe, wanted=lambda: version == self._version and self.worker.open)
+        told = estimate(
+            self.net.copy().to(choose_device(None)),
+            few,
+            recipe,
+            wanted=lambda: version == self._version and self.worker.open,
+        )
         if told is None:  # another setting was chosen meanwhile, and has its own turn
             return
         plan |= {
