@@ -45,6 +45,7 @@ def checks(out: Path) -> Iterator[Check]:
     )
     yield _writable("pages", out, "Choose a folder that you may write to: course run --out FOLDER.")
     yield _weights()
+    yield _package("anywidget")
     yield _package("jupyterlab")
     yield _kernel()
     yield _browser()
