@@ -123,6 +123,8 @@ def test_a_look_inside_a_block(book):
     page.get_by_test_id("inside").get_by_text("what the network says").wait_for(timeout=20_000)
     page.get_by_role("button", name="Next picture").click()
     page.get_by_text("val 2 of 30").wait_for(timeout=20_000)
+    page.get_by_test_id("block-2").click()
+    page.get_by_test_id("inside").get_by_text("channels after stage2").wait_for(timeout=20_000)
     page.get_by_test_id("inside-block").select_option("1")
     page.get_by_test_id("inside").get_by_text("channels after stage1").wait_for(timeout=20_000)
     book.shots("freeze-after")

@@ -13,7 +13,7 @@ export default lab("Freeze lab", ({ model, live, root, on, send }) => {
     charts(live, on),
     runs(model, live, on, send),
     code(model, on),
-    insideView(model, live, on, send),
+    insideView(model, live, on, send, root),
   ].filter(Boolean));
 });
 
@@ -45,7 +45,13 @@ function blockRow(model, live, on, send) {
     const inside = blocks.slice(first, last + 1);
     const parameters = inside.reduce((sum, b) => sum + b.parameters, 0), share = inside.reduce((sum, b) => sum + b.share, 0);
     const word = h("b", { class: "word" }), rate = h("span", { class: "rate" });
-    const press = (event) => (event.shiftKey ? send("set_cut", { frozen: Math.min(last + 1 === blocks.length ? first : last + 1 === model.get("frozen") ? first : last + 1, blocks.length - 1) }) : send("press", { first, last }));
+    const press = (event) => {
+      row.dispatchEvent(new CustomEvent("course-block", { bubbles: true, detail: last }));
+      if (!event.shiftKey) return send("press", { first, last });
+      // Up to and with this block; where the edge is there already, or this is the head, this block and all above it train.
+      const edge = last + 1 === blocks.length || last + 1 === model.get("frozen") ? first : last + 1;
+      return send("set_cut", { frozen: edge });
+    };
     const node = button("", press, { class: group === null ? "block" : "block grouped", "data-testid": `block-${first}`, tabindex: -1, onkeydown: (event) => move(event, first), onfocus: () => roving(first) });
     node.append(
       h("span", { class: "name" }, label(first, last)), word,
@@ -217,7 +223,7 @@ function code(model, on) {
 
 // A look inside a block
 
-function insideView(model, live, on, send) {
+function insideView(model, live, on, send, root) {
   const { blocks } = model.get("network");
   const which = h("select", { "aria-label": "block", "data-testid": "inside-block", onchange: () => ask({ block: Number(which.value) }) }, h("option", { value: -1 }, "choose a block"), blocks.map((b, i) => h("option", { value: i }, `${i} ${b.name}`)));
   const body = h("div", { "data-testid": "inside" });
@@ -239,6 +245,8 @@ function insideView(model, live, on, send) {
         figure(told.maps), told.says ? h("table", {}, h("caption", {}, "what the network says"), h("tbody", {}, told.says.map(([name, share]) => h("tr", {}, h("td", {}, name), h("td", { class: "number" }, percent(share, 1)))))) : null),
       figure(told.filters), moved ? h("p", { class: "soft", "data-testid": "moved" }, moved) : null].filter(Boolean));
   });
-  return h("details", { "data-testid": "look-inside", ontoggle: (event) => { if (event.target.open && now().block === undefined) ask({ block: 0 }); } },
-    h("summary", {}, "Look inside a block"), h("div", { class: "row" }, which, back, forth), body);
+  const panel = h("details", { "data-testid": "look-inside", ontoggle: (event) => { if (event.target.open && now().block === undefined) ask({ block: 0 }); } },
+    h("summary", {}, "Look inside a block (while this is open, a click on a block shows it here)"), h("div", { class: "row" }, which, back, forth), body);
+  root.addEventListener("course-block", (event) => panel.open && ask({ block: event.detail }));
+  return panel;
 }
