@@ -65,8 +65,8 @@ def learning_curve(
     """
     device = choose_device(device).type
     plan = [(way, n, seed) for n in per_class for way in ways for seed in range(way.seeds)]
-    start, data = time.perf_counter(), _fingerprint(images)
-    sources = {way.weights: _source(model, way.weights) for way in ways}
+    start, data = time.perf_counter(), data_fingerprint(images)
+    sources = {way.weights: weights_source(model, way.weights) for way in ways}
     settings = [_settings(data, model, sources[way.weights], way, n, seed, device) for way, n, seed in plan]
     found = [kept(each) for each in settings]
     missing = [number for number, result in enumerate(found) if result is None]
@@ -143,7 +143,7 @@ def _train(
     return result_of(evaluate(net, images, "test", frozen), record.val, record.step, time.perf_counter() - start)
 
 
-def _fingerprint(images: ImageSet) -> str:
+def data_fingerprint(images: ImageSet) -> str:
     """SHA-256 of pixels, labels and splits."""
     digest = hashlib.sha256(images.checksum.encode())
     for part in (images.labels, *(images.splits[name] for name in sorted(images.splits))):
@@ -151,7 +151,7 @@ def _fingerprint(images: ImageSet) -> str:
     return digest.hexdigest()
 
 
-def _source(model: str, weights: str | None) -> str:
+def weights_source(model: str, weights: str | None) -> str:
     """What the starting weights depend on, without loading them."""
     if weights is None:
         return "random"

@@ -36,7 +36,7 @@ from ..weights import shipped_names
 from .curve import Curve, Way, result_of
 from .dog_case import UPRIGHT
 from .gap import RANDOM, Case, Gap, paired_gap, table
-from .learning_curve import Step, _fingerprint, _source, learning_curve
+from .learning_curve import Step, data_fingerprint, learning_curve, weights_source
 from .store import keep, kept
 
 __all__ = ["Case", "Gap", "GapStep", "paired_gap", "sources", "table", "transfer_gap", "transferred_net"]
@@ -128,7 +128,7 @@ class Bench:
 
     def __init__(self, images: ImageSet, model: str, recipe: Recipe, head: Recipe, device: str) -> None:
         self.images, self.model, self.recipe, self.head, self.device = images, model, recipe, head, device
-        self.data = _fingerprint(images)
+        self.data = data_fingerprint(images)
         self.done: dict[tuple[Case | None, int, int], str] = {}
         self._sources: dict[str, str] = {}
 
@@ -136,7 +136,7 @@ class Bench:
         """All that the hits of a run depend on, but for code and machine; `case` None is a run from scratch."""
         source = RANDOM if case is None else case.source
         if source not in self._sources:
-            self._sources[source] = _source(self.model, None if source == RANDOM else source)
+            self._sources[source] = weights_source(self.model, None if source == RANDOM else source)
         stages = self.head(per_class) if case is not None and case.how == "frozen" else self.recipe(per_class)
         return {
             "images": self.data,
