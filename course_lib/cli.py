@@ -4,6 +4,7 @@
     course run 04 --images photos/ --seeds 5    # one lesson, on your own images
     course lab                                  # JupyterLab on the lessons
     course doctor                               # what this machine has, and what is missing
+    course progress                             # what you predicted and answered so far
 
 Exit status: 0 all well, 1 a lesson failed (or the doctor found something missing), 2 the command could not be
 understood or carried out, 130 stopped with Ctrl-C.
@@ -22,6 +23,7 @@ from typing import Any, NoReturn
 from . import doctor
 from .errors import CourseError
 from .paths import ROOT, cache_dir, notebooks_dir
+from .progress import path as progress_path
 
 PATHS = ("images", "weights")  # parameters that may name a file or a folder
 OPTIONS = ("images", "model", "weights", "size", "seeds")  # become the lesson's parameters of the same name
@@ -46,6 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
             from .cache.command import command as cache
 
             return cache(options)
+        if options.command == "progress":
+            from .progress import command as progress
+
+            return progress(options)
         if options.command == "pretrain":
             return pretrain(options)
         return check_machine(options.out)
@@ -94,7 +100,10 @@ def lab(arguments: list[str]) -> int:
                 "To serve others, start `jupyter lab` yourself and read its guide on security."
             )
     here = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={notebooks_dir()}"]
-    environment = os.environ | {"COURSE_CACHE": str(cache_dir().absolute())}
+    environment = os.environ | {
+        "COURSE_CACHE": str(cache_dir().absolute()),
+        "COURSE_PROGRESS": str(progress_path().absolute()),
+    }
     with subprocess.Popen([sys.executable, "-m", "jupyterlab", *here, *arguments], env=environment) as server:
         while True:
             try:
@@ -249,9 +258,11 @@ def _parser() -> argparse.ArgumentParser:
     net.add_argument("--epochs", metavar="N", type=_whole, help="passes over the images (default: as shipped)")
     net.add_argument("--out", metavar="FOLDER", type=Path, help="where to write (default: data/weights)")
     from .cache.command import add_arguments as cache
+    from .progress import add_arguments as progress
     from .sweeps.command import add_arguments as sweep
 
     sweep(commands.add_parser("sweep", help="run a function over a grid of configs", allow_abbrev=False))
+    progress(commands.add_parser("progress", help="your answers so far, kept on this machine", allow_abbrev=False))
     cache(commands.add_parser("cache", help="list, check or clear what is kept on disk", allow_abbrev=False))
     return parser
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from . import doctor
 from .errors import CourseError
 from .paths import atomic, cache_dir, notebooks_dir
+from .progress import path as progress_path
 from .results import Record, read_records
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def _execute(notebook: NotebookNode, lesson: Path, progress: Callable[[Progress]
         "stderr": subprocess.DEVNULL,
     }  # cells keep their output, this is the process's
     environment = os.environ | {
-        "COURSE_CACHE": str(cache_dir().absolute())
+        "COURSE_CACHE": str(cache_dir().absolute()),
+        "COURSE_PROGRESS": str(progress_path().absolute()),
     }  # a relative one would move with the folder
     started = time.monotonic()
     number, section = 0, ""

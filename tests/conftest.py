@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import runpy
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 
 import course_lib  # noqa: F401  before torch, as a reader does: it keeps idle threads from taking the cores
 
+os.environ["COURSE_PROGRESS"] = os.path.join(tempfile.mkdtemp(), "progress.json")  # never a reader's own
 OFFLINE = Path(__file__).parent / "offline"
 
 # A shell starts what runs in its background deaf to Ctrl-C, and children inherit that; some tests send it.

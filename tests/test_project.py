@@ -64,7 +64,14 @@ def test_no_module_takes_the_place_of_a_public_name():
     assert modules.isdisjoint(course_lib.__all__)
 
 
-LIGHT = ["course_lib", "course_lib.cli", "course_lib.results", "course_lib.lessons", "course_lib.sweeps.command"]
+LIGHT = [
+    "course_lib",
+    "course_lib.cli",
+    "course_lib.results",
+    "course_lib.lessons",
+    "course_lib.sweeps.command",
+    "course_lib.progress",
+]
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -1,0 +1,37 @@
+"""The pictures of widgets in README.md, taken from the real thing:   COURSE_SCREENSHOTS=data/pictures pytest tests/browser/test_readme_pictures.py
+
+Skipped without that variable; everything on them is drawn by the course.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytestmark = pytest.mark.skipif("COURSE_SCREENSHOTS" not in os.environ, reason="COURSE_SCREENSHOTS names no folder")
+
+FREEZE = """
+import course_lib as cl
+from course_lib.widgets import FreezeLab
+dogs = cl.load_images("dogworld").subset(20)
+net = cl.load("pawnet", classes=dogs.classes, weights="animals")
+lab = FreezeLab(net, dogs)
+lab.train_here(frozen=-1, guess=60.0)
+lab.train_here(frozen=0, start="random", lr=1e-3)
+lab.choose("fine-tune")
+lab.guess = 80.0
+lab
+"""
+
+
+def test_the_freeze_lab_while_it_trains(open_notebook):
+    book = open_notebook("picture", [FREEZE], viewport={"width": 1180, "height": 1900})
+    page = book.page
+    page.get_by_test_id("block-1").click(modifiers=["Shift"])
+    page.get_by_test_id("train").click()
+    book.status("running", timeout=60)
+    page.wait_for_function("() => document.querySelector('progress').value > 0.6", timeout=60_000)
+    page.get_by_test_id("stop").click()
+    book.status("stopped", timeout=60)
+    book.shot("freeze_lab")
