@@ -24,6 +24,7 @@ from course_lib.cache.command import add_arguments, command
 from course_lib.cache.feature_files import features_dir, folder_of
 from course_lib.cache.remember import Pixels, remember
 from course_lib.errors import CourseError
+from course_lib.tensor_files import write_tensors
 
 
 @pytest.fixture
@@ -36,13 +37,14 @@ def cache(tmp_path, monkeypatch) -> Path:
     remember(Pixels(net, toys), 5)(torch.arange(10))
     remember(Pixels(net, toys), 5)(torch.arange(5, 15))
     remember(Pixels(net, toys, Augment(), view=2), 3)(torch.arange(4))
-    for name in ("dogworld", "runs", "sweeps/train_once", "mine"):
+    for name in ("dogworld", "landscape", "runs", "sweeps/train_once", "mine"):
         (root / name).mkdir(parents=True)
     np.savez(root / "dogworld" / "a.npz", images=np.zeros((2, 3, 8, 8), np.uint8))
     for number in range(3):
         (root / "runs" / f"{number}.json").write_text(json.dumps({"result": {}}))
     (root / "sweeps" / "train_once" / "a.json").write_text("{}")
     safetensors.torch.save_file({"x": torch.zeros(3)}, root / "sweeps" / "train_once" / "checkpoint.safetensors")
+    write_tensors(root / "landscape" / "a.safetensors", {"loss": torch.zeros(4, 4)}, {"size": 4})
     (root / "mine" / "thesis.txt").write_text("mine")
     return root
 
@@ -60,7 +62,7 @@ def files(root: Path) -> set[str]:
 def test_the_list_says_what_there_is(cache, capsys):
     assert course_cache() == course_cache("list") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{cache}: ") and lines[0].endswith("in 9 files")
+    assert lines[0].startswith(f"{cache}: ") and lines[0].endswith("in 10 files")
     found = {tuple(row[:3]) for row in table().rows}
     formats = {row[1].split()[-1] for row in table().rows if row[0] == "features"}
     (number_format,) = formats
@@ -70,6 +72,7 @@ def test_the_list_says_what_there_is(cache, capsys):
         ("images", "dogworld", "1 file"),
         ("runs", "runs", "3 files"),
         ("runs", "sweeps", "2 files"),
+        ("landscapes", "landscape", "1 file"),
     }
 
 

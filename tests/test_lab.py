@@ -125,13 +125,14 @@ def test_a_failure_is_said_and_raised_where_the_cell_waits():
 
 
 def test_wrong_input_is_answered_in_place_and_forgotten_after_the_next_right_one():
-    counter = Counter(20)
+    counter, told = Counter(20), []
+    counter.observe(lambda change: told.append(change["new"]), "count")
     counter.set_state({"count": 0})
     counter.join(10)
     assert counter.count == 20 and "count=0 is out of range" in counter.live.error
     counter.set_state({"count": 6})
     counter.join(10)
-    assert counter.count == 6 and counter.live.error == ""
+    assert counter.count == 6 and counter.live.error == "" and told == [6]  # no observer saw what was refused
     for message, said in (({"do": "dance"}, "no command 'dance'"), ({"do": "crash"}, "ValueError: asked to crash")):
         counter.receive(message)
         counter.join(10)

@@ -30,6 +30,7 @@ KINDS = {  # kind -> its folders in the cache
     "features": ("features",),
     "images": ("dogworld", "images", "photos"),
     "runs": ("runs", "sweeps"),
+    "landscapes": ("landscape",),
 }
 DAY = 86400.0
 

@@ -14,6 +14,7 @@ worker's thread writes (run.py). An error in either becomes a visible sentence, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,6 +36,10 @@ def front(name: str) -> tuple[str, str]:
     script = "\n".join((FRONT / file).read_text(encoding="utf-8") for file in ("common.js", f"{name}.js"))
     styles = [FRONT / "common.css", FRONT / f"{name}.css"]
     return script, "\n".join(path.read_text(encoding="utf-8") for path in styles if path.is_file())
+
+
+class Refused(CourseError, traitlets.TraitError):
+    """A setting that is not allowed."""
 
 
 class Lab(anywidget.AnyWidget):
@@ -78,13 +83,11 @@ class Lab(anywidget.AnyWidget):
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Settings that come from the page; one that is not allowed is answered in the widget, and the old one stays."""
         self._forget_error()
-        before = {name: getattr(self, name) for name in sync_data if self.has_trait(name)}
         try:
             super().set_state(sync_data)
         except Exception as error:
-            self._trait_values.update(before)  # traitlets puts back only what a TraitError refused
             self.fail(error)
-            self.send_state(set(before) & set(self.keys))
+            self.send_state(set(sync_data) & set(self.keys))
 
     def fail(self, error: BaseException) -> None:
         """Show an error in the widget, and keep it."""
@@ -102,6 +105,17 @@ class Lab(anywidget.AnyWidget):
             self.worker.close()
             self.live.close()
         super().close()
+
+    def _register_validator(self, handler: Callable[[Any, Any], Any], names: tuple[str, ...]) -> None:
+        """Validators may raise CourseError: traitlets puts an old value back, and tells no observer, for a TraitError only."""
+
+        def check(lab: Lab, proposal: Any) -> Any:
+            try:
+                return handler(lab, proposal)
+            except CourseError as error:
+                raise Refused(str(error)) from None
+
+        super()._register_validator(check, names)
 
     def _forget_error(self) -> None:
         if self.error is not None or self.live.error:

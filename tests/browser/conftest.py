@@ -75,6 +75,15 @@ class Notebook:
         """One of JupyterLab's own commands, such as `runmenu:run-all`."""
         self.page.evaluate("([name, args]) => window.jupyterapp.commands.execute(name, args)", [name, arguments])
 
+    def restart(self) -> None:
+        """Restart the kernel through the menu's command, and say yes; it ends with its dialog, so it is not waited for."""
+        self.page.evaluate("() => { window.jupyterapp.commands.execute('kernelmenu:restart') }")
+        accept = self.page.locator(".jp-Dialog .jp-mod-accept")
+        accept.wait_for(timeout=10_000)
+        accept.click()
+        accept.wait_for(state="detached", timeout=20_000)
+        self.wait()
+
     def run_all(self, wait_for: str = "[data-testid=lab]") -> None:
         """Run all cells and wait for the widget."""
         with contextlib.suppress(Exception):  # it waits for the cells; a failed one is seen below

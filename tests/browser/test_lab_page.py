@@ -41,14 +41,14 @@ def test_the_keyboard_alone_sets_a_value_and_trains(book):
 
 
 def test_a_reload_while_training_shows_the_training_again(book):
-    book.truth("[setattr(counter, 'count', 900), counter.reset()]")
+    book.truth("[setattr(counter, 'count', 650), counter.reset()]")
     book.page.get_by_test_id("train").click()
     book.status("running")
     book.reload()
     book.status("running", "done", timeout=60)
-    assert book.status("done") == "done: 900 of 900"
-    assert book.truth("len(counter.live.curve)") == 900 * 2 * 4
-    assert "counted to 900" in book.page.get_by_test_id("chart").get_attribute("aria-label")
+    assert book.status("done") == "done: 650 of 650"
+    assert book.truth("len(counter.live.curve)") == 650 * 2 * 4
+    assert "counted to 650" in book.page.get_by_test_id("chart").get_attribute("aria-label")
 
 
 def test_a_cell_run_again_leaves_no_old_thread(book):
@@ -106,12 +106,7 @@ def test_nothing_sticks_out_and_nothing_leaves_the_machine(book):
 
 
 def test_a_restarted_kernel_leaves_a_page_that_can_be_run_again(book):
-    book.command("kernelmenu:restart")
-    accept = book.page.locator(".jp-Dialog .jp-mod-accept")
-    accept.wait_for(timeout=10_000)
-    accept.click()
-    book.page.wait_for_timeout(1000)
-    book.wait()
+    book.restart()
     book.run_all()
     book.status("ready")
     book.page.get_by_test_id("train").click()

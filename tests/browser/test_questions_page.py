@@ -62,13 +62,7 @@ exercise
 
 def restart(book) -> None:
     """A new kernel, as a reader gets it, and all cells run again."""
-    # Not awaited: the command ends when its dialog has been answered.
-    book.page.evaluate("() => { window.jupyterapp.commands.execute('kernelmenu:restart') }")
-    accept = book.page.locator(".jp-Dialog .jp-mod-accept")
-    accept.wait_for(timeout=10_000)
-    accept.click()
-    book.page.wait_for_timeout(1000)
-    book.wait()
+    book.restart()
     book.run_all()
 
 
