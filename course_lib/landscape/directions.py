@@ -66,7 +66,7 @@ class Plane:
         return self.origin + x * self.axes[0] + y * self.axes[1]
 
     def statistics_at(self, x: float, y: float) -> dict[str, torch.Tensor]:
-        """Statistics of BatchNorm at a point, between those of the marked networks (see points.py)."""
+        """Statistics of BatchNorm at a point, between those of the marked networks (vectors.py)."""
         return mix_statistics(self.statistics, self.shares(x, y))
 
     def shares(self, x: float, y: float) -> list[float]:

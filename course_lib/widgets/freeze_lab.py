@@ -463,7 +463,8 @@ class FreezeLab(Lab):
 def _guarded(net: Network, records: Iterator[Record]) -> Iterator[Record]:
     """The records, unless another cell writes into the network: seen by the number of writes that torch counts for each tensor.
 
-    Between two steps there are none; in a step there are as many as in the step before, within one stage.
+    Between two steps there are none; in a step there are as many as in the step before, within one stage. A write between the
+    two passes of a step is seen by autograd.
     """
     tensors = [tensor for block in net.blocks for tensor in block.state()]
     left, usual, stage = [tensor._version for tensor in tensors], None, -1
@@ -479,6 +480,10 @@ def _guarded(net: Network, records: Iterator[Record]) -> Iterator[Record]:
             left = [tensor._version for tensor in tensors]
             if left != found:
                 raise _changed_elsewhere()
+    except RuntimeError as error:
+        if "modified by an inplace operation" not in str(error):  # autograd's words for a write between its two passes
+            raise
+        raise _changed_elsewhere() from error
     finally:
         records.close()
 

@@ -35,3 +35,28 @@ def test_the_freeze_lab_while_it_trains(open_notebook):
     page.get_by_test_id("stop").click()
     book.status("stopped", timeout=60)
     book.shot("freeze_lab")
+
+LANDSCAPE = """
+import course_lib as cl
+from course_lib.widgets import LandscapeLab
+dogs = cl.load_images("dogworld").subset(20)
+start = cl.load("pawnet", classes=dogs.classes, weights="animals")
+tuned = start.copy()
+for record in cl.fit(tuned, dogs, cl.fine_tune(epochs=6)):
+    pass
+lab = LandscapeLab({"random": cl.load("pawnet", classes=dogs.classes), "pretrained": start, "fine-tuned": tuned}, dogs)
+lab.size = 16
+lab.map_here()
+lab.walk_from = "pretrained"
+lab.train_here()
+lab
+"""
+
+
+def test_the_landscape_with_the_walk_of_a_training(open_notebook):
+    book = open_notebook("landscape_picture", [LANDSCAPE], run=False, viewport={"width": 1180, "height": 1400})
+    book.page.locator(".jp-Cell[data-windowed-list-index='0'] .cm-content").click()
+    book.page.keyboard.press("Control+Enter")
+    book.page.get_by_text("At the point").wait_for(timeout=180_000)
+    book.page.wait_for_timeout(3000)
+    book.shot("landscape_lab")

@@ -39,7 +39,7 @@ class Threshold:
 
 
 THRESHOLDS: dict[str, list[Threshold]] = {
-    # Ten breeds, so 10 % by chance. Measured with 3 to 5 seeds: 72, 83, 85, 27 and 89 %; the bounds leave about ten points to
+    # Ten breeds, so 10 % by chance. Measured with 3 to 20 seeds: 72, 83, 85, 27 and 89 %; the bounds leave about ten points to
     # other machines, whose last bits differ.
     "04_dog_case_study": [
         Threshold("frozen_5", "%", chance=10, low=60),
