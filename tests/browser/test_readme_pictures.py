@@ -34,6 +34,7 @@ def test_the_freeze_lab_while_it_trains(open_notebook):
     page.wait_for_function("() => document.querySelector('progress').value > 0.6", timeout=60_000)
     page.get_by_test_id("stop").click()
     book.status("stopped", timeout=60)
+    page.get_by_test_id("plan").get_by_text("about").first.wait_for(timeout=60_000)
     book.shot("freeze_lab")
 
 LANDSCAPE = """
