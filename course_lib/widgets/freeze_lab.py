@@ -11,7 +11,7 @@ when asked for. The lines under "show code" repeat a run exactly.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,6 +33,7 @@ from ..training.stage import Stage
 from ..training.train import fit
 from . import inside
 from .freeze_settings import PRESETS, Settings, random_start, stage_rates
+from .guard import guarded
 from .lab import Lab, front
 from .network_view import network_view
 from .run import Live, Run
@@ -359,7 +360,7 @@ class FreezeLab(Lab):
             "state": "ready", "tested": 0,
         }  # fmt: skip
         run = Run(
-            lambda: _guarded(net, fit(net, few, recipe, seed=settings.seed)),
+            lambda: guarded(net, fit(net, few, recipe, seed=settings.seed)),
             lambda items, state: self._publish(run, items, state),
         )
         run.row, run.net, run.begin, run.images = row, net, begin, few
@@ -458,41 +459,6 @@ class FreezeLab(Lab):
             far = inside.moved(run.begin, net, block)
             told["moved"] = {"weights": far.weights, "statistics": far.statistics}
         self.live.show(inside=told)
-
-
-def _guarded(net: Network, records: Iterator[Record]) -> Iterator[Record]:
-    """The records, unless another cell writes into the network: seen by the number of writes that torch counts for each tensor.
-
-    Between two steps there are none; in a step there are as many as in the step before, within one stage. A write between the
-    two passes of a step is seen by autograd.
-    """
-    tensors = [tensor for block in net.blocks for tensor in block.state()]
-    left, usual, stage = [tensor._version for tensor in tensors], None, -1
-    try:
-        for record in records:
-            found = [tensor._version for tensor in tensors]
-            writes = [now - then for now, then in zip(found, left, strict=True)]
-            steady = record.phase == "train" and not record.note
-            if steady and usual is not None and stage == record.stage and writes != usual:
-                raise _changed_elsewhere()
-            usual, stage = (writes if steady else None), record.stage
-            yield record
-            left = [tensor._version for tensor in tensors]
-            if left != found:
-                raise _changed_elsewhere()
-    except RuntimeError as error:
-        if "modified by an inplace operation" not in str(error):  # autograd's words for a write between its two passes
-            raise
-        raise _changed_elsewhere() from error
-    finally:
-        records.close()
-
-
-def _changed_elsewhere() -> CourseError:
-    return CourseError(
-        "The network of this run was changed by another cell while it trained, so the run has ended. Train `lab.trained.copy()` "
-        "elsewhere, and leave this one to the lab."
-    )
 
 
 def _found(row: dict[str, Any]) -> str:
