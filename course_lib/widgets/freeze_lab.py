@@ -71,7 +71,7 @@ class FreezeLab(Lab):
         per_class: training images of each class; 0 takes all.
         epochs, lr, decay, views, pull, norm, seed: as in `Stage` and `fit`; views 0 changes nothing about the images.
         guess: a reader's prediction of the accuracy on val in per cent, -1 for none; Train locks it.
-        runs: one dict a run, the last one first to be stopped or done.
+        runs: one dict for each run that was stopped or ended, in the order in which they began.
         trained: the network of the last run.
     """
 
