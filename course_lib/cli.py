@@ -5,6 +5,7 @@
     course lab                                  # JupyterLab on the lessons
     course doctor                               # what this machine has, and what is missing
     course progress                             # what you predicted and answered so far
+    course record                               # the course's claims, and what was measured for them
 
 Exit status: 0 all well, 1 a lesson failed (or the doctor found something missing), 2 the command could not be
 understood or carried out, 130 stopped with Ctrl-C.
@@ -52,6 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
             from .progress import command as progress
 
             return progress(options)
+        if options.command == "record":
+            from .experiments.record_command import command as record
+
+            return record(options)
         if options.command == "pretrain":
             return pretrain(options)
         return check_machine(options.out)
@@ -258,9 +263,11 @@ def _parser() -> argparse.ArgumentParser:
     net.add_argument("--epochs", metavar="N", type=_whole, help="passes over the images (default: as shipped)")
     net.add_argument("--out", metavar="FOLDER", type=Path, help="where to write (default: data/weights)")
     from .cache.command import add_arguments as cache
+    from .experiments.record_command import add_arguments as record
     from .progress import add_arguments as progress
     from .sweeps.command import add_arguments as sweep
 
+    record(commands.add_parser("record", help="measure the course's claims for data/ledger", allow_abbrev=False))
     sweep(commands.add_parser("sweep", help="run a function over a grid of configs", allow_abbrev=False))
     progress(commands.add_parser("progress", help="your answers so far, kept on this machine", allow_abbrev=False))
     cache(commands.add_parser("cache", help="list, check or clear what is kept on disk", allow_abbrev=False))

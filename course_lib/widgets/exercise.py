@@ -86,15 +86,19 @@ class Exercise(Answering):
 
     def check_here(self) -> None:
         """Look whether all holds, in the cell. Raises `CourseError` with what does not."""
+        self.look()
+        missing = [in_words(found) for found in self.results if found["state"] != "holds"]
+        if missing:
+            raise CourseError(f"This exercise is not solved yet. {' '.join(missing)}")
+
+    def look(self) -> None:
+        """Look whether all holds, in the cell, and show it. Raises only where a check itself is at fault."""
         self.join()
         self._halt.clear()
         self._busy, run = True, self._run()
         self._go(run)
         if run.error is not None:
             raise run.error
-        missing = [in_words(found) for found in self.results if found["state"] != "holds"]
-        if missing:
-            raise CourseError(f"This exercise is not solved yet. {' '.join(missing)}")
 
     def hint(self) -> None:
         """Show one hint more."""
