@@ -29,7 +29,7 @@ from ..tables import Table
 KINDS = {  # kind -> its folders in the cache
     "features": ("features",),
     "images": ("dogworld", "images", "photos"),
-    "runs": ("runs", "sweeps"),
+    "runs": ("runs", "sweeps", "handover"),
     "landscapes": ("landscape",),
 }
 DAY = 86400.0
