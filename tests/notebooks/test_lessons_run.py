@@ -1,11 +1,8 @@
-"""Every lesson in notebooks/: how it is written, that it runs at the small size, and that it shows what it says.
+"""Every lesson in notebooks/: that it runs at the small size, and that it shows what it says.
 
 pytest tests/notebooks            # all lessons; nbval runs each of them a second time, as a reader would: pytest notebooks
 pytest tests/notebooks -k 04      # one
 """
-
-import re
-import statistics
 
 import nbformat
 import papermill
@@ -16,9 +13,6 @@ from course_lib.export import write_page
 from course_lib.lessons import lessons, parameters, run
 from course_lib.results import Record, read_records
 
-CELLS = (20, 70)  # fewest and most in a lesson
-WORDS = 2500
-LINES, LONGEST = 4, 25  # of code in a cell: at most this many in the median, and in any
 LESSONS = lessons()
 
 each_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
@@ -32,6 +26,9 @@ def test_a_lesson_runs_and_shows_what_it_says(lesson, tmp_path, fetched):
     declared = parameters(lesson)
     outcome = run(lesson, {"size": "small"} if "size" in declared else {}, tmp_path)
     assert outcome.error is None, outcome.error
+    executed = nbformat.read(outcome.notebook, as_version=4)
+    assert list(_noise(executed)) == []
+    assert list(_without_words(executed)) == []
     problems = [threshold.problem(outcome.records) for threshold in THRESHOLDS.get(lesson.stem, [])]
     assert [problem for problem in problems if problem] == []
     page = write_page(outcome, lesson.parent)
@@ -48,35 +45,6 @@ def test_plain_papermill_runs_it_too(lesson, tmp_path):
     given = {"size": "small"} if "size" in parameters(lesson) else {}
     papermill.execute_notebook(lesson, tmp_path / lesson.name, given, cwd=lesson.parent, progress_bar=False)
     assert "trained_steps" in read_records(tmp_path / lesson.name)
-
-
-@each_lesson
-def test_the_source_holds_no_outputs(lesson):
-    notebook = nbformat.read(lesson, as_version=4)
-    nbformat.validate(notebook)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.source for cell in cells if cell.outputs or cell.execution_count is not None] == []
-    assert "widgets" not in notebook.metadata and "course" not in notebook.metadata
-    assert notebook.metadata.kernelspec.name == "python3"
-
-
-@each_lesson
-def test_the_source_has_a_title_and_parameters(lesson):
-    notebook = nbformat.read(lesson, as_version=4)
-    assert notebook.cells[0].cell_type == "markdown" and notebook.cells[0].source.startswith("# ")
-    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
-    assert len(tagged) == 1 and tagged[0].cell_type == "code"
-    assert parameters(lesson).get("size", "small") == "small", "a lesson is small unless it is asked to be full"
-
-
-@each_lesson
-def test_the_source_is_made_of_small_steps(lesson):
-    cells = nbformat.read(lesson, as_version=4).cells
-    code = [len(_code_lines(cell.source)) for cell in cells if cell.cell_type == "code"]
-    words = sum(len(re.findall(r"\w+", cell.source)) for cell in cells if cell.cell_type == "markdown")
-    assert CELLS[0] <= len(cells) <= CELLS[1]
-    assert statistics.median(code) <= LINES and max(code) <= LONGEST
-    assert words <= WORDS
 
 
 @each_lesson
@@ -103,5 +71,18 @@ def test_a_threshold_judges_the_value_the_unit_and_the_name():
     assert "nothing named frozen_10" in threshold.problem({})
 
 
-def _code_lines(source: str) -> list[str]:
-    return [line for line in source.splitlines() if line.strip() and not line.strip().startswith("#")]
+def _noise(notebook):
+    """What a reader should not have to see: warnings and other text on stderr."""
+    for number, cell in enumerate(notebook.cells, 1):
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and (output.name == "stderr" or "Warning" in output.text):
+                yield f"cell {number}: {output.text[:200]}"
+
+
+def _without_words(notebook):
+    """Pictures that say nothing to who cannot see them."""
+    for number, cell in enumerate(notebook.cells, 1):
+        for output in cell.get("outputs", []):
+            about = output.get("metadata", {}).get("image/png", {})
+            if "image/png" in output.get("data", {}) and len(about.get("alt", "")) < 20:
+                yield f"cell {number}: a picture without alt text"
