@@ -168,6 +168,19 @@ def test_a_stopped_walk_goes_on_and_is_drawn_on_another_plane_too(lab):
     assert lab.live.state == "done" and len(lab.walk) > count and lab.walk[-1].step == 40
 
 
+def test_after_stop_a_changed_setting_is_a_new_training(lab):
+    lab.set_state({"epochs": 40, "walk_from": "random"})
+    lab.receive({"do": "train"})
+    wait_for(lambda: len(lab.walk) > 3)
+    lab.receive({"do": "stop"})
+    lab.join(30)
+    assert lab.live.shown["walk"]["asked"] == {"from": "random", "epochs": 40, "lr": lab.lr}
+    lab.set_state({"epochs": 2, "walk_from": "pretrained"})
+    do(lab, "train")
+    assert lab.live.state == "done" and lab.walk[-1].step == 2 and "training from pretrained" in lab.live.status
+    assert (lab.walk[0].x, lab.walk[0].y) == pytest.approx(lab.plane.marks["pretrained"], abs=1e-3)
+
+
 def test_training_from_the_point_starts_there(lab):
     lab.set_state({"x": 4.0, "y": 0.5, "walk_from": "the point", "epochs": 1})
     do(lab, "train")

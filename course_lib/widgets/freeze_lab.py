@@ -21,9 +21,7 @@ from .. import plots
 from ..cache.memory import say_bytes
 from ..devices import choose_device
 from ..errors import CourseError
-from ..evaluation import evaluate
 from ..images import ImageSet
-from ..intervals import wilson
 from ..network import Network
 from ..tables import Table
 from ..training.checks import check
@@ -32,14 +30,14 @@ from ..training.records import Record
 from ..training.stage import Stage
 from ..training.train import fit
 from . import inside
+from .freeze_runs import Runs, found, judged
 from .freeze_settings import PRESETS, Settings, random_start, stage_rates
 from .guard import guarded
 from .lab import Lab, front
-from .network_view import network_view
+from .network_view import network_view, pressed
 from .run import Live, Run
 
 POINTS = 1200  # rows of a curve that are sent at most
-KEPT = 100e6  # bytes of trained networks that are kept for a look at test; the latest one always is
 NAMES = Settings.names()
 FREE = ["frozen", "start", "per_class", "seed", "guess"]  # settings that go with any recipe
 
@@ -113,10 +111,8 @@ class FreezeLab(Lab):
                 f"{type(images).__name__}."
             )
         self.net, self.images, self.recipe = net, images, recipe
-        self.runs: list[dict[str, Any]] = []
+        self._runs = Runs()
         self.trained: Network | None = None
-        self._networks: dict[int, Network] = {}  # of runs, for a look at test
-        self._sets: dict[int, ImageSet] = {}
         self._rows: list[tuple[float, float, float]] = []
         self._read = 0  # records of the run that are in the curve
         self._seen = net.fingerprint()
@@ -132,6 +128,10 @@ class FreezeLab(Lab):
         self._set(settings)
 
     # What the reader sets
+
+    @property
+    def runs(self) -> list[dict[str, Any]]:
+        return self._runs.rows
 
     @property
     def settings(self) -> Settings:
@@ -166,25 +166,8 @@ class FreezeLab(Lab):
 
     def press(self, first: int, last: int) -> None:
         """A click on a block, or on a group of them (`first` to `last`): freeze it or let it train, where that means something."""
-        names = [block.name for block in self.net.blocks]
-        what = names[first] if first == last else f"{names[first]} to {names[last]}"
-        self.explained = ""
-        if last == len(names) - 1:
-            self.explained = (
-                f"The head, {what}, always trains: it is new, and with it frozen there would be nothing left to learn."
-            )
-        elif first <= self.frozen <= last + 1:  # the edge between frozen and trained runs here
-            self.frozen = first if self.frozen == last + 1 else last + 1
-        elif self.frozen > last:
-            self.explained = (
-                f"{what} cannot train below {names[self.frozen - 1]}, which is frozen. Frozen blocks are a fixed function of the image, "
-                f"and they are no longer one when a block before them changes. Shift and click on {what} trains it and all above it."
-            )
-        else:
-            self.explained = (
-                f"{what} cannot be frozen above {names[first - 1]}, which trains: its inputs would change at every step. Shift and "
-                f"click on {what} freezes everything up to it."
-            )
+        frozen, self.explained = pressed([block.name for block in self.net.blocks], self.frozen, first, last)
+        self.frozen = frozen
 
     def stages(self) -> list[Stage]:
         """The recipe of the run that Train would start."""
@@ -229,7 +212,7 @@ class FreezeLab(Lab):
 
     def again(self, number: int) -> None:
         """Put the settings of run `number` back, so that Train repeats it."""
-        settings = self._row(number)["settings"]
+        settings = self._runs.row(number)["settings"]
         with self.hold_trait_notifications():
             for name in NAMES:
                 if name != "guess" and (name in FREE or not self.recipe):
@@ -238,14 +221,13 @@ class FreezeLab(Lab):
 
     def test(self, number: int) -> None:
         """Measure run `number` on the test split: the number to report, looked at once a choice is made."""
-        self._row(number)
+        self._runs.row(number)
         self.worker.ask(lambda: self._test(number))
 
     def test_here(self, number: int) -> dict[str, Any]:
         """The same in this cell; the run's row comes back."""
         self.worker.join()
-        self._test(number)
-        return self._row(number)
+        return self._test(number)
 
     def look_inside(self, block: int, row: int | None = None) -> None:
         """Show what a block does with an image: `row` counts in the val split; -1 closes the view."""
@@ -255,19 +237,8 @@ class FreezeLab(Lab):
 
     def table(self) -> Table:
         """The runs so far, a row each."""
-        own = self.recipe is not None  # then epochs and rate are those of its stages
-        columns = ["run", "frozen", "start", "images a class", *([] if own else ["epochs", "rate"])]
-        columns += ["steps", "accuracy on val", "on test", "seconds", "state"]
-        rows = []
-        for run in self.runs:
-            settings = run["settings"]
-            knobs = [] if own else [settings["epochs"], settings["lr"]]
-            test = "" if run["test"] is None else f"{100 * run['test']:.1f} %"
-            first = [run["number"], run["frozen"], run["start"], run["per_class"], *knobs]
-            rows.append(
-                [*first, run["steps"], f"{100 * run['val']:.1f} %", test, f"{run['seconds']:.1f}", run["state"]]
-            )
-        return Table(columns, rows, f"Runs of {self.net.name} on {self.images.name}")
+        knobs = () if self.recipe else ("epochs", "lr")  # with a recipe of its own they are those of its stages
+        return self._runs.table(f"Runs of {self.net.name} on {self.images.name}", knobs)
 
     def picture(self) -> plots.Picture:
         """The blocks, and the accuracy of the runs so far."""
@@ -280,10 +251,7 @@ class FreezeLab(Lab):
         """What is frozen, and how the runs went, in words."""
         trained = sum(block["parameters"] for block in self.network["blocks"][self.frozen :])
         said = f"{self.net.name} on {self.images.name}, {self.frozen} of {len(self.net)} blocks frozen, {trained:,} parameters train"
-        runs = "; ".join(
-            f"run {run['number']} ({run['frozen']} frozen, {run['state']}): {run['val']:.1%} on val"
-            for run in self.runs
-        )
+        runs = self._runs.words()
         return f"{said}. {runs}." if runs else f"{said}; no runs yet"
 
     # Inside
@@ -383,89 +351,29 @@ class FreezeLab(Lab):
         thin = self._rows[:: -(-len(self._rows) // POINTS) or 1]
         values = {"state": state, "looks": list(row["looks"]), "curve": np.array(thin, np.float32).tobytes()}
         if state == "running":
-            self.live.show(**values, status=f"running: {last.text}{_found(row)}", progress=last.progress)
+            self.live.show(**values, status=f"running: {last.text}{found(row)}", progress=last.progress)
             return
         if last is not None and last.step and state != "failed":
-            self._enter(run)
+            self._runs.enter(run)
         told = {"done": "done", "stopped": "stopped: Train goes on with it, Reset forgets it"}.get(state, state)
-        words = f"{told}: {last.text}{_found(row)}{_judged(row)}" if last else told
+        words = f"{told}: {last.text}{found(row)}{judged(row)}" if last else told
         progress = last.progress if last else 0.0
-        self.live.show(**values, status=words, progress=1.0 if state == "done" else progress, runs=self._shown_runs())
+        self.live.show(**values, status=words, progress=1.0 if state == "done" else progress, runs=self._runs.shown())
         self.worker.ask(lambda version=self._version: self._plan(version))
 
-    def _enter(self, run: Any) -> None:
-        """Put a run that ended or was stopped into the table, or bring its row up to date."""
-        row = run.row
-        found = evaluate(run.net, run.images, "val", row["frozen"])
-        row["val"], row["loss"] = found.accuracy, found.loss
-        if row["looks"] and row["looks"][-1][0] != row["steps"]:
-            row["looks"].append([row["steps"], found.loss, found.accuracy])
-        if row not in self.runs:
-            self.runs.append(row)
-        self._networks[row["number"]], self._sets[row["number"]] = run.net, run.images
-        size = sum(t.nbytes for block in run.net.blocks for t in block.state())
-        for number in sorted(self._networks)[: max(0, len(self._networks) - max(1, int(KEPT / size)))]:
-            del self._networks[number], self._sets[number]
-
-    def _shown_runs(self) -> list[dict[str, Any]]:
-        kept = [{name: value for name, value in row.items() if name != "asked"} for row in self.runs]
-        return [
-            {**row, "looks": list(row["looks"])} for row in kept
-        ]  # copies: what is grown in place is no change to be sent
-
-    def _row(self, number: int) -> dict[str, Any]:
-        found = next((row for row in self.runs if row["number"] == number), None)
-        if found is None:
-            raise CourseError(
-                f"There is no run {number}; there are {[row['number'] for row in self.runs] or 'none yet'}."
-            )
-        return found
-
-    def _test(self, number: int) -> None:
-        row = self._row(number)
-        net = self._networks.get(number)
-        if net is None:
-            raise CourseError(
-                f"The network of run {number} is no longer kept (it was large); press Settings in its row, and train it again."
-            )
-        found = evaluate(net, self._sets[number], "test", row["frozen"])
-        low, high = wilson(found.accuracy, len(found.labels))
-        row |= {"test": found.accuracy, "low": low, "high": high, "tested": row["tested"] + 1}
-        self.live.show(runs=self._shown_runs())
+    def _test(self, number: int) -> dict[str, Any]:
+        row = self._runs.test(number)
+        self.live.show(runs=self._runs.shown())
+        return row
 
     def _look_inside(self, block: int, row: int | None) -> None:
         if block < 0:
             self.live.show(inside={})
             return
-        rows = self.images.splits.get("val", self.images.rows("train"))
-        place = int(row or 0) % len(rows)
-        at = int(rows[place])
         net = self.trained or self.net
-        told: dict[str, Any] = {
-            "block": block, "name": net.blocks[block].name, "row": place, "count": len(rows),
-            "label": self.images.classes[int(self.images.labels[at])], "picture": inside.thumbnail(self.images, at),
-        }  # fmt: skip
-        tiles = inside.maps(net, self.images, at, block)
-        told["maps"] = {"src": tiles.address(), "alt": tiles.alt} if tiles else None
-        if block == 0:
-            kernels = inside.filters(net)
-            told["filters"] = {"src": kernels.address(), "alt": kernels.alt} if kernels else None
-        if block == len(net) - 1:
-            shares = net(self.images.images[at : at + 1]).softmax(1)[0].cpu().tolist()
-            best = sorted(zip(self.images.classes, shares, strict=True), key=lambda pair: -pair[1])[:5]
-            told["says"] = [[name, share] for name, share in best]
+        told = inside.view(net, self.images, block, int(row or 0))
         run = self.worker.run
         if run is not None and run.net is net:
             far = inside.moved(run.begin, net, block)
             told["moved"] = {"weights": far.weights, "statistics": far.statistics}
         self.live.show(inside=told)
-
-
-def _found(row: dict[str, Any]) -> str:
-    return f"; accuracy on val {row['looks'][-1][2]:.1%}" if row["looks"] else ""
-
-
-def _judged(row: dict[str, Any]) -> str:
-    if row["guess"] < 0 or row["state"] != "done":
-        return ""
-    return f". You guessed {row['guess']:.0f} %: {abs(100 * row['val'] - row['guess']):.0f} points {'too low' if 100 * row['val'] > row['guess'] else 'too high'}"

@@ -10,6 +10,7 @@ import base64
 import io
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +54,30 @@ class Moved:
 
     weights: float
     statistics: float | None
+
+
+def view(net: Network, images: ImageSet, block: int, place: int) -> dict[str, Any]:
+    """What a block does with an image of the val split, as JSON for a page; `place` counts in the split, and goes round.
+
+    The maps of every block; the filters of the first; what the head says, the five likeliest classes.
+    """
+    rows = images.splits.get("val", images.rows("train"))
+    place %= len(rows)
+    at = int(rows[place])
+    told: dict[str, Any] = {
+        "block": block, "name": net.blocks[block].name, "row": place, "count": len(rows),
+        "label": images.classes[int(images.labels[at])], "picture": thumbnail(images, at),
+    }  # fmt: skip
+    tiles = maps(net, images, at, block)
+    told["maps"] = {"src": tiles.address(), "alt": tiles.alt} if tiles else None
+    if block == 0:
+        kernels = filters(net)
+        told["filters"] = {"src": kernels.address(), "alt": kernels.alt} if kernels else None
+    if block == len(net) - 1:
+        shares = net(images.images[at : at + 1]).softmax(1)[0].cpu().tolist()
+        best = sorted(zip(images.classes, shares, strict=True), key=lambda pair: -pair[1])[:5]
+        told["says"] = [[name, share] for name, share in best]
+    return told
 
 
 def maps(net: Network, images: ImageSet, row: int, block: int) -> Tiles | None:

@@ -23,29 +23,28 @@ from ..landscape.directions import Plane, plane_through, random_plane
 from ..landscape.grid import Surface, remembered, surface
 from ..landscape.ground import NORMS, Ground, Point
 from ..landscape.starts import Starts, initial_losses
-from ..landscape.walks import Walk, WalkPoint
+from ..landscape.walks import WalkPoint
 from ..network import Network
-from ..training.recipes import fine_tune
-from ..training.records import Record
-from ..training.train import fit
 from .lab import Lab, front
 from .landscape_shown import (
     draw_map,
     few,
+    known,
     map_shown,
     number_or_none,
     pictures,
     plane_shown,
+    sentence,
     starts_shown,
     walk_shown,
 )
+from .landscape_walk import Training
 from .run import Run
 
 PLANES = ("three networks", "random directions")
 QUICK = 64  # images for a point that is being moved: an answer in some 30 ms with PawNet
 SIZES = (16, 31, 61)
 HERE = "the point"
-SNAPSHOTS = 40  # of a walk
 
 
 class LandscapeLab(Lab):
@@ -98,13 +97,10 @@ class LandscapeLab(Lab):
         self.start = {name: net.copy() for name, net in start.items()}
         self.images, self.split, self.points = images, split, points
         self.sheet: Surface | None = None
-        self.walk: list[WalkPoint] = []
-        self.looks: list[tuple[int, float, float]] = []  # of the walk: step, loss and accuracy on val
         self.starts: Starts | None = None
         self.point: Point | None = None
         self.anchors: dict[str, Point] = {}
-        self._walk: Walk | None = None
-        self._training: Run | None = None
+        self._training: Training | None = None
         self._doing = ""  # map, training or first losses: what the latest run is about
         self._run: Run | None = None
         self._plan, self._seen = 0, None  # number of the plane that is shown; point that was looked at last
@@ -128,6 +124,10 @@ class LandscapeLab(Lab):
         self.observe(self._moved, ["x", "y"])
         self._survey()
 
+    @property
+    def walk(self) -> list[WalkPoint]:
+        return self._training.points if self._training else []
+
     # What the page asks for, in the kernel's thread.
 
     def map(self) -> None:
@@ -135,7 +135,7 @@ class LandscapeLab(Lab):
         self._begin("map", self._mapping)
 
     def train(self) -> None:
-        """Train in the background from `walk_from`, or go on with a training that was stopped."""
+        """Train in the background from `walk_from`, or go on with the one that was stopped if no setting was changed since."""
         self._begin("training", self._going)
 
     def first_losses(self) -> None:
@@ -150,8 +150,7 @@ class LandscapeLab(Lab):
         """Take the walk off the map; the next training starts anew."""
         if self._doing == "training" and self._at_work():
             raise CourseError("The training is going on; press Stop first.")
-        self._training, self._walk = None, None
-        self.walk, self.looks = [], []
+        self._training = None
         self.worker.ask(lambda: self.live.show(walk=self._walk_shown()))
 
     def map_here(self) -> Surface:
@@ -239,8 +238,8 @@ class LandscapeLab(Lab):
                 return
             self.sheet, self._seen = remembered(self.plane, self.ground, size), None
             self.anchors = {name: self._at(*place) for name, place in self.plane.marks.items()}
-            if self._walk is not None:
-                self.walk = self._walk.on(self.plane)
+            if self._training is not None:
+                self._training.redraw()
             said = {} if self.worker.busy else {"state": "ready", "status": self._ready()}
             self.live.show(**said, **self._map_shown(), plane=self._plane_shown(), walk=self._walk_shown())
             self._look()
@@ -286,40 +285,25 @@ class LandscapeLab(Lab):
             if state in ("stopped", "done"):  # while the map was worked out, the point was measured on few images
                 self.worker.ask(lambda: self._look(count=None))
             told = {"running": "working out the map", "done": "the map is done"}.get(state, f"the map is {state}")
-            self.live.show(state=state, status=f"{told}: {self._known()}", **self._map_shown())
+            self.live.show(state=state, status=f"{told}: {known(self.sheet)}", **self._map_shown())
 
         run = Run(points, publish)
         return run
 
     def _going(self) -> Run:
-        if self._training is not None and self._training.state == "stopped":
-            return self._training
-        said = self.walk_from
-        net = self.plane.network_at(self.x, self.y) if said == HERE else self.start[said].copy()
-        recipe, walk = fine_tune(epochs=self.epochs, lr=self.lr), Walk(net)
-        self._walk, self.walk, self.looks = walk, walk.on(self.plane), []
+        asked: dict[str, Any] = {"from": self.walk_from, "epochs": self.epochs, "lr": self.lr}
+        if self.walk_from == HERE:
+            asked |= {"x": self.x, "y": self.y}
+        last = self._training
+        if last is not None and last.run.state == "stopped" and last.asked == asked:
+            return last.run
+        net = self.plane.network_at(self.x, self.y) if "x" in asked else self.start[self.walk_from].copy()
 
-        def records() -> Iterator[Record]:
-            for record in fit(net, self.images, recipe):
-                walk.every = max(1, record.steps // SNAPSHOTS)
-                if record.phase == "train" and (
-                    record.step - walk.steps[-1] >= walk.every or record.step == record.steps
-                ):
-                    walk.take(record.step)
-                    self.walk = [*self.walk, walk.point_on(self.plane, len(walk.points) - 1)]
-                if record.val is not None:
-                    self.looks = [*self.looks, (record.step, record.val.loss, record.val.accuracy)]
-                yield record
-
-        def publish(items: list[Record], state: str) -> None:
-            told, last = f"training from {said}, {state}", items[-1] if items else None
-            progress = 0.0
-            if last is not None:
-                told, progress = f"{told}: {last.text}", last.progress
+        def publish(told: str, progress: float, state: str) -> None:
             self.live.show(state=state, status=told, progress=progress, walk=self._walk_shown())
 
-        self._training = Run(records, publish)
-        return self._training
+        self._training = Training(net, self.images, asked, lambda: self.plane, publish)
+        return self._training.run
 
     def _starting(self) -> Run:
         net = self.start[self.names[len(self.names) // 2]]
@@ -372,25 +356,14 @@ class LandscapeLab(Lab):
         return plane_shown(self.plane, self.anchors, self.ground, self._plan)
 
     def _walk_shown(self) -> dict[str, Any]:
-        unfinished = self._training is not None and self._training.state in ("stopped", "running", "queued")
-        return walk_shown(self.walk, self.looks, unfinished)
-
-    def _known(self) -> str:
-        sheet = self.sheet
-        said = f"{sheet.done:,} of {sheet.total:,} points"
-        if sheet.read:
-            new = sheet.done - sheet.read
-            said += f", {sheet.read:,} of them read from disk" if new else ", all read from disk: nothing to work out"
-        if sheet.done > sheet.read:
-            said += f", {sheet.seconds:.1f} s"
-        if sheet.done:
-            low, x, y = sheet.lowest()
-            said += f"; lowest loss {low:.2f} nats at ({x:.3g}, {y:.3g})"
-        return said
+        training = self._training
+        if training is None:
+            return walk_shown([], [], False, {})
+        return walk_shown(training.points, training.looks, training.unfinished, training.asked)
 
     def _ready(self) -> str:
         if self.sheet.complete:
-            return f"the map is there: {self._known()}"
+            return f"the map is there: {known(self.sheet)}"
         left = f"{self.sheet.total - self.sheet.done:,} points are to be worked out"
         return f"ready: press Work out the map ({left}), or move the point"
 
@@ -400,23 +373,7 @@ class LandscapeLab(Lab):
 
     def sentence(self) -> str:
         """What is known, in words and numbers."""
-        said = [
-            f"loss over a plane of {self.plane.kind} ({self.plane.net.name}), on {len(self.ground.rows)} {self.split} images of "
-            f"{self.images.name}"
-        ]
-        if self.anchors:
-            each = (f"{name} {at.loss:.2f} nats, {at.accuracy:.0%} right" for name, at in list(self.anchors.items()))
-            said.append(f"at the networks: {'; '.join(each)}")
-        said.append(
-            self._known() if self.sheet is not None and self.sheet.done else "no point of the map worked out yet"
-        )
-        if len(self.walk) > 1:
-            said.append(
-                f"a walk of {self.walk[-1].step:,} steps, of whose distance {self.walk[-1].share:.0%} lies in the plane"
-            )
-        if self.starts is not None and self.starts.done:
-            said.append(repr(self.starts))
-        return ". ".join(said) + "."
+        return sentence(self.plane, self.ground, self.sheet, self.anchors, self.walk, self.starts)
 
 
 def _home(plane: Plane) -> tuple[float, float]:

@@ -72,9 +72,9 @@ def map_shown(sheet: Surface, number: int) -> dict[str, Any]:
 
 
 def walk_shown(
-    walk: Sequence[WalkPoint], looks: Sequence[tuple[int, float, float]], unfinished: bool
+    walk: Sequence[WalkPoint], looks: Sequence[tuple[int, float, float]], unfinished: bool, asked: dict[str, Any]
 ) -> dict[str, Any]:
-    """The walk; `looks` are step, loss and accuracy on val."""
+    """The walk; `looks` are step, loss and accuracy on val, `asked` the settings that an unfinished one goes on with."""
     last = walk[-1] if walk else None
     return {
         "points": [[point.step, number_or_none(point.x), number_or_none(point.y)] for point in walk],
@@ -82,6 +82,7 @@ def walk_shown(
         "off": number_or_none(last.off) if last else None,
         "looks": [[step, number_or_none(loss), accuracy] for step, loss, accuracy in looks],
         "open": unfinished,
+        "asked": asked,
     }
 
 
@@ -91,6 +92,42 @@ def starts_shown(starts: Starts | None) -> dict[str, Any] | None:
         return None
     losses = {kind: [number_or_none(loss) for loss in found] for kind, found in starts.losses.items()}
     return {"losses": losses, "guessing": starts.guessing}
+
+
+def known(sheet: Surface) -> str:
+    """How much of a surface is known, from where, and its lowest loss."""
+    said = f"{sheet.done:,} of {sheet.total:,} points"
+    if sheet.read:
+        new = sheet.done - sheet.read
+        said += f", {sheet.read:,} of them read from disk" if new else ", all read from disk: nothing to work out"
+    if sheet.done > sheet.read:
+        said += f", {sheet.seconds:.1f} s"
+    if sheet.done:
+        low, x, y = sheet.lowest()
+        said += f"; lowest loss {low:.2f} nats at ({x:.3g}, {y:.3g})"
+    return said
+
+
+def sentence(
+    plane: Plane,
+    ground: Ground,
+    sheet: Surface | None,
+    anchors: Mapping[str, Point],
+    walk: Sequence[WalkPoint],
+    starts: Starts | None,
+) -> str:
+    """What is known, in words and numbers."""
+    images = f"{len(ground.rows)} {ground.split} images of {ground.images.name}"
+    said = [f"loss over a plane of {plane.kind} ({plane.net.name}), on {images}"]
+    if anchors:
+        each = (f"{name} {at.loss:.2f} nats, {at.accuracy:.0%} right" for name, at in list(anchors.items()))
+        said.append(f"at the networks: {'; '.join(each)}")
+    said.append(known(sheet) if sheet is not None and sheet.done else "no point of the map worked out yet")
+    if len(walk) > 1:
+        said.append(f"a walk of {walk[-1].step:,} steps, of whose distance {walk[-1].share:.0%} lies in the plane")
+    if starts is not None and starts.done:
+        said.append(repr(starts))
+    return ". ".join(said) + "."
 
 
 def draw_map(

@@ -31,6 +31,31 @@ def network_view(net: Network, size: int) -> dict[str, Any]:
     return {"name": net.name, "origin": net.origin, "blocks": blocks, "groups": groups([b["shape"] for b in blocks])}
 
 
+def pressed(names: list[str], frozen: int, first: int, last: int) -> tuple[int, str]:
+    """What a click on blocks `first` to `last` does: the number of frozen blocks after it, and why nothing changed, if so.
+
+    Arguments:
+        names: of all blocks. frozen: how many are frozen now.
+    """
+    what = names[first] if first == last else f"{names[first]} to {names[last]}"
+    if last == len(names) - 1:
+        return (
+            frozen,
+            f"The head, {what}, always trains: it is new, and with it frozen there would be nothing left to learn.",
+        )
+    if first <= frozen <= last + 1:  # the edge between frozen and trained runs here
+        return (first if frozen == last + 1 else last + 1), ""
+    if frozen > last:
+        return frozen, (
+            f"{what} cannot train below {names[frozen - 1]}, which is frozen. Frozen blocks are a fixed function of the image, "
+            f"and they are no longer one when a block before them changes. Shift and click on {what} trains it and all above it."
+        )
+    return frozen, (
+        f"{what} cannot be frozen above {names[first - 1]}, which trains: its inputs would change at every step. Shift and "
+        f"click on {what} freezes everything up to it."
+    )
+
+
 def groups(shapes: list[str]) -> list[list[int]]:
     """First and last block of each group: the first block and the head alone, between them runs of one resolution.
 

@@ -137,6 +137,9 @@ def test_training_is_drawn_while_it_goes_on_and_stopped(book):
     assert page.get_by_test_id("train").inner_text() == "Go on training"
     page.get_by_text("of the distance from its start lies in this plane").wait_for(timeout=5_000)
     assert book.truth("[len(lab.walk) > 3, lab.walk[-1].step < 80, lab.epochs]") == [True, True, 40]
+    page.get_by_test_id("epochs").fill("41")
+    page.get_by_test_id("epochs").blur()
+    page.get_by_role("button", name="Train from here").wait_for(timeout=5_000)
 
 
 def test_first_losses_are_drawn(book):

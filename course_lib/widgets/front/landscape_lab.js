@@ -200,7 +200,15 @@ export default lab("Loss landscape", ({ model, live, root, on, send, undo }) => 
     set(looks.node, { hidden: !walk.looks.length });
     looks.draw({ series: [{ name: "val loss", points: walk.looks.map(([s, l]) => [s, l]) }], x: { label: "step", min: 0 }, y: { label: "loss (nats)", min: 0 },
       alt: walk.looks.length ? `loss on val after step ${walk.looks.at(-1)[0]}: ${round(walk.looks.at(-1)[1] ?? Infinity)} nats, accuracy ${percent(walk.looks.at(-1)[2])}` : "no training yet" });
-    set(train, { text: live.get("state") === "stopped" && walk.open ? "Go on training" : "Train from here" });
+    sayTrain();
+  }
+
+  // A training that was stopped goes on as long as nothing that it was asked for is another.
+  function sayTrain() {
+    const asked = shown().walk?.asked ?? {};
+    const same = asked.from === model.get("walk_from") && ["epochs", "lr"].every((name) => asked[name] === model.get(name))
+      && ["x", "y"].every((name) => !(name in asked) || asked[name] === model.get(name));
+    set(train, { text: live.get("state") === "stopped" && shown().walk?.open && same ? "Go on training" : "Train from here" });
   }
 
   // The point: dragged, clicked, moved by arrow keys, or typed.
@@ -342,6 +350,7 @@ export default lab("Loss landscape", ({ model, live, root, on, send, undo }) => 
     if (shown().starts) starts.draw(shown().starts);
   });
   on(live, "change:state", () => { drawButtons(); drawWalk(); });
+  on(model, "change:walk_from change:epochs change:lr change:x change:y", sayTrain);
   on(model, "change:x change:y", () => place(...(wanted ?? [model.get("x"), model.get("y")])));
   undo.push(() => clearTimeout(going));
 });
