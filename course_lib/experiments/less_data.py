@@ -9,9 +9,8 @@ fine-tuned. Accuracy is on test; the runs of one seed have the same training ima
 
 `needed, N` follows the curve of scratch of each seed, straight between its points over the logarithm of the images a class,
 to the accuracy of the frozen body with N. Where scratch never gets there, it is the end of the curve over N: scratch needs
-more than that, so the ratio is a lower bound. The settings count the seeds for which it is one. More passes over the images
-bring scratch further than the 20 it has here with 100 a class: one seed with 32 passes reached 68.7 %, which is still below
-what frozen reaches with 5.
+more than that in this training, so the ratio is a lower bound. The settings count the seeds for which it is one. More passes
+than the 20 that scratch has here with 100 a class bring it further: one seed with 32 reached 68.7 %, about what frozen has with 5.
 """
 
 from __future__ import annotations
@@ -171,7 +170,7 @@ def judge(found: Findings) -> Verdict:
         True,
         f"with {few} images a class a new head on the frozen body reaches {found.words(f'frozen, {few}')}; from scratch "
         f"{most} a class reach {found.words(f'scratch, {most}')}. For what frozen reaches with {few}, scratch needs {least}"
-        + (" (a lower bound: its curve ends before it gets there)." if bounded.any() else "."),
+        + (" (a lower bound: in this training its curve ends before it gets there)." if bounded.any() else "."),
     )
 
 
@@ -184,7 +183,7 @@ def plot(found: Findings) -> plots.Picture:
     picture = plots.learning_curves(curves, 1 / found.settings["classes"])
     axis, height = picture.figure.axes[0], found.mean(f"frozen, {few}")
     ratio, bound = found.mean(f"needed, {few}"), np.isclose(found.values(f"needed, {few}"), most / few).any()
-    words = f"scratch needs {'more than ' if bound else ''}{ratio:.0f} times as many"
+    words = f"scratch needs {'at least ' if bound else ''}{ratio:.0f} times as many"
     below = min(height, *(found.mean(f"{way}, {n}") for way in WAYS[1:] for n in sizes[1:])) - 7
     axis.annotate(
         "", (few * ratio, below), (few, below), arrowprops={"arrowstyle": "->", "color": plots.GREY, "linewidth": 1.2}
