@@ -149,7 +149,7 @@ def _work(plane: Plane, ground: Ground, sheet: Surface, path: Path | None) -> It
                     x, y = sheet.xs[column], sheet.ys[row]
                     sheet.put(row, column, ground.measure(plane.weights_at(x, y), plane.statistics_at(x, y)))
                     sheet.seconds += time.perf_counter() - start
-                    if row == column == level[-1]:  # the last one of its level
+                    if np.isfinite(sheet.accuracy[np.ix_(level, level)]).all():  # it may be left right after this point
                         sheet._whole = level
                     yielded = True
                     yield sheet

@@ -365,7 +365,8 @@ class LandscapeLab(Lab):
         if self.sheet.complete:
             return f"the map is there: {known(self.sheet)}"
         left = f"{self.sheet.total - self.sheet.done:,} points are to be worked out"
-        return f"ready: press Work out the map ({left}), or move the point"
+        press = "Go on with the map" if self.sheet.done else "Work out the map"
+        return f"ready: press {press} ({left}), or move the point"
 
     def picture(self) -> plots.Picture:
         """The map as far as it is known, with the networks and the walk on it."""

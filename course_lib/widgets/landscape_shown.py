@@ -99,7 +99,10 @@ def known(sheet: Surface) -> str:
     said = f"{sheet.done:,} of {sheet.total:,} points"
     if sheet.read:
         new = sheet.done - sheet.read
-        said += f", {sheet.read:,} of them read from disk" if new else ", all read from disk: nothing to work out"
+        if sheet.complete and not new:
+            said += ", all read from disk: nothing to work out"
+        else:
+            said += f", {sheet.read:,} of them read from disk"
     if sheet.done > sheet.read:
         said += f", {sheet.seconds:.1f} s"
     if sheet.done:

@@ -4,6 +4,7 @@
     lab                                       # in a notebook: the widget
     lab.train_here()                          # the same work in the cell, for a page without a kernel
     lab.table()                               # all gaps so far: live ones, and those that ship with the course
+    lab.score_here()                          # scores that warn beforehand, of all sources, beside their gaps
 
 The work is done by experiments/transfer_gap.py. Every run is kept, so a second look is instant.
 """
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import traitlets
 
 from .. import plots
 from ..errors import CourseError
+from ..experiments.findings import At
 from ..experiments.gap_records import recorded_gaps
 from ..experiments.transfer_gap import (
     RANDOM,
@@ -34,6 +36,7 @@ from ..experiments.transfer_gap import (
 )
 from ..images import ImageSet
 from ..models import load
+from ..ranking import Scores, score
 from ..tables import Table
 from .lab import Lab, front
 from .run import Run
@@ -58,12 +61,13 @@ class NegativeTransferLab(Lab):
         source, per_class, how, blocks: as for `Case`; blocks counts only with `tuned`, 0 is the whole body.
         seeds: pairs, 2 to 50. span: what Train measures, one of `SPANS`.
         gaps: what was measured here, by case. recorded: what ships with the course.
+        scores: what training images alone say of a source, by source and images a class (ranking/scores.py).
 
     Raises `CourseError` for what is out of range.
     """
 
     _esm, _css = front("negative_transfer_lab")
-    commands = ("train", "stop", "reset")
+    commands = ("train", "stop", "reset", "score")
 
     source = traitlets.Unicode().tag(sync=True)
     per_class = traitlets.Int(10).tag(sync=True)
@@ -88,6 +92,7 @@ class NegativeTransferLab(Lab):
         self.names = [block.name for block in load(model, images.classes).blocks]
         self.gaps: dict[Case, Gap] = {}
         self.recorded: dict[Case, Gap] = {}
+        self.scores: dict[tuple[str, int], Scores] = {}
         self.run: Run | None = None
         self._asked: tuple[tuple[Case, ...], int] = ((), 0)  # cases and seeds of the run
         for name in settings:
@@ -156,6 +161,19 @@ class NegativeTransferLab(Lab):
         self.run = None
         self.worker.ask(self._open)
 
+    def score(self) -> None:
+        """Work out the scores of all sources on the chosen number of images, in the background; nothing is trained."""
+        self.worker.train(self._scoring())
+
+    def score_here(self) -> Table:
+        """The same in the cell; scores beside the gaps of a frozen body."""
+        self.worker.here(self._scoring())
+        names = ("nearest class mean", "LogME", "H-score", "alignment", "LEEP", "NCE")
+        rows = [[row["source"], row["n"], *("" if x is None else f"{x:.3g}" for x in row["scores"]), row["gap"]]
+                for row in self._scored()]  # fmt: skip
+        caption = "Scores on training images (higher is better), and the gap of a frozen body in points"
+        return Table(("source", "images per class", *names, "gap"), rows, caption)
+
     def table(self) -> Table:
         """All gaps so far, one row each."""
         return table([*self.gaps.values(), *self.recorded.values()])
@@ -219,6 +237,42 @@ class NegativeTransferLab(Lab):
             self._asked, self.run = asked, Run(lambda: work, self._publish)
         return self.run
 
+    def _scoring(self) -> Run:
+        if self.worker.busy:
+            raise CourseError("A measurement is going on; stop it before the sources are scored.")
+        if self.per_class < 2:
+            raise CourseError(
+                "per_class=1 leaves no second image to compare with; scores need 2 or more of each class."
+            )
+        n = self.per_class
+
+        def work() -> Iterator[At]:
+            for done, source in enumerate(self.choices):
+                if (source, n) not in self.scores:
+                    yield At(done / len(self.choices), f"scores of {source}, {n} images per class")
+                    # With the head of its source, which LEEP and NCE ask; a random network has none.
+                    net = load(self.model, self.images.classes if source == RANDOM else None, _weights(source))
+                    self.scores[source, n] = score(net, self.images, n)
+            yield At(1.0, f"{len(self.choices)} sources scored on {n} images per class; nothing was trained")
+
+        return Run(work, self._publish_scores)
+
+    def _publish_scores(self, items: list[At], state: str) -> None:
+        words = {"stopped": "stopped: ", "done": "done: ", "failed": "failed: "}
+        last = items[-1] if items else At(0.0, "starting")
+        self.live.show(state=state, status=words.get(state, "") + last.text, progress=last.progress)
+        self._show()
+
+    def _scored(self) -> list[dict[str, Any]]:
+        """Scores as the page takes them, each with what is known of the gap of this frozen body."""
+        rows = []
+        for (source, n), found in self.scores.items():
+            values = [found.nearest_mean, found.logme, found.h_score, found.alignment, found.leep, found.nce]
+            gap = self.known.get(Case(source, n))
+            told = "not measured yet" if gap is None else f"{gap.verdict} {100 * gap.mean:+.1f}"
+            rows.append({"source": source, "n": n, "scores": values, "gap": told})
+        return rows
+
     def _publish(self, items: list[GapStep], state: str) -> None:
         if items:
             self.gaps |= {gap.case: gap for gap in items[-1].gaps}
@@ -232,6 +286,7 @@ class NegativeTransferLab(Lab):
     def _open(self) -> None:
         """The start: nothing but what ships with the course."""
         shipped = recorded_gaps(self.images, self.model, recipe=self.recipe, head=self.head)
+        self.scores = {}
         self.gaps, self.recorded = {}, {gap.case: gap for gap in shipped if gap.case.source in self.choices}
         known = f"; {len(self.recorded)} results ship with the course" if self.recorded else ""
         self.live.show(state="ready", status=f"ready{known}", progress=0.0)
@@ -246,7 +301,7 @@ class NegativeTransferLab(Lab):
         rows = [_row(gap, past=False) for gap in self.gaps.values()]
         rows += [_row(gap, past=case in self.gaps) for case, gap in self.recorded.items()]
         about = {"choices": self.choices, "sizes": self.sizes, "names": self.names, "spans": list(SPANS)}
-        self.live.show(rows=rows, code=code, sentence=sentence, **about)
+        self.live.show(rows=rows, scored=self._scored(), code=code, sentence=sentence, **about)
 
     @traitlets.validate(*SETTINGS)
     def _check(self, proposal: Any) -> Any:
@@ -282,6 +337,11 @@ def _row(gap: Gap, past: bool) -> dict[str, Any]:
     where = {"source": case.source, "n": case.per_class, "how": case.how, "blocks": case.blocks or 0}
     told = {"verdict": gap.verdict, "seeds": gap.seeds, "recorded": gap.recorded, "past": past, "text": gap.text}
     return {**where, **means, "mean": round(100 * gap.mean, 3), "low": low, "high": high, **told}
+
+
+def _weights(source: str) -> str | None:
+    """What `load` takes for a source."""
+    return None if source == RANDOM else source
 
 
 def _spell(case: Case) -> str:

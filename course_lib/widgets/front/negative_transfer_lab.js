@@ -118,6 +118,10 @@ export default lab("NegativeTransferLab", ({ model, live, root, on, send }) => {
   const key = h("p", { class: "soft" }, "Marks: mean gap in percentage points, test accuracy of transfer minus that from scratch, with the same training images and seeds; bars: 95 % intervals (Student's t over the pairs, and the test images). Grey dots: the same row with other settings; a grey bar: recorded, now measured live.");
   const table = dataTable("all results", [{ name: "source" }, { name: "images per class", number: true }, { name: "how" }, { name: "transfer", number: true, say: (v) => percent(v, 1) }, { name: "from scratch", number: true, say: (v) => percent(v, 1) },
     { name: "gap", number: true, say: signed }, { name: "low", number: true, say: signed }, { name: "high", number: true, say: signed }, { name: "verdict" }, { name: "seeds", number: true }, { name: "measured" }], { file: "gaps.csv" });
+  const short = (value) => (value === "" ? "no old head" : `${Number(value.toPrecision(3))}`.replace("-", "\u2212"));
+  const scored = dataTable("scores on training images, higher is better; gap of a frozen body", [{ name: "source" }, { name: "images per class", number: true }, { name: "nearest class mean", number: true, say: (v) => percent(v, 1) },
+    ...["LogME", "H-score", "alignment", "LEEP", "NCE"].map((name) => ({ name, number: true, say: short })), { name: "gap (points)" }], { testid: "scores", file: "scores.csv" });
+  const ask = button("Score the sources", () => send("score"), { "data-testid": "score" });
   const code = h("pre", { "data-testid": "code" }), copied = h("span", { role: "status", class: "soft" });
   const copy = button("Copy", async () => {
     try { await navigator.clipboard.writeText(code.textContent); set(copied, { text: "copied" }); } catch {
@@ -130,6 +134,9 @@ export default lab("NegativeTransferLab", ({ model, live, root, on, send }) => {
     h("div", { class: "row" }, source, perClass, how, blocks), chips(on, model, live), h("div", { class: "row" }, span, seeds), runButtons(on, live, send, ["train", "stop", "reset"]), statusBar(on, live),
     h("div", { class: "row", role: "group", "aria-label": "view" }, views, zoom), title, plot.node, key,
     h("details", { "data-testid": "show-table" }, h("summary", {}, "All results as a table"), table.node),
+    h("details", { "data-testid": "show-scores" }, h("summary", {}, "Scores that warn beforehand"),
+      h("p", { class: "soft" }, "From training images and labels alone: nothing is trained. With few images a score may be luck; LEEP and NCE ask the old head of the source."),
+      h("div", { class: "row" }, ask), scored.node),
     h("details", { "data-testid": "show-code" }, h("summary", {}, "Show code"), code, h("div", { class: "row" }, copy, copied)));
 
   // A list that is open under the reader's hand stays as it is while nothing in it changes.
@@ -155,6 +162,7 @@ export default lab("NegativeTransferLab", ({ model, live, root, on, send }) => {
     set(title, { text: `Gap to training from scratch, ${way}, ${view === "sources" ? `${model.get("per_class")} images per class` : `source ${model.get("source")}`}` });
     plot.draw();
     table.draw(rows.map((row) => [row.source, row.n, howWords(row), row.transfer, row.scratch, row.mean, row.low, row.high, row.verdict, row.seeds, row.recorded ? `recorded: ${row.recorded}` : "live"]));
+    scored.draw((shown().scored ?? []).map((row) => [row.source, row.n, ...row.scores.map((value) => value ?? ""), row.gap]));
     set(code, { text: lines });
   }
   on(live, "change:shown", () => { refill(); draw(); });
@@ -162,5 +170,6 @@ export default lab("NegativeTransferLab", ({ model, live, root, on, send }) => {
   on(live, "change:state", () => {
     const working = WORKING.includes(live.get("state"));
     for (const node of [span, seeds]) set(node.querySelector("select, input"), { disabled: working });
+    set(ask, { disabled: working });
   });
 });
