@@ -116,17 +116,29 @@ def run(
     notebook.metadata.pop("widgets", None)
     if given:
         notebook = parameterize_notebook(notebook, given, kernel_name="python3", language="python")
-    started, date = time.monotonic(), datetime.datetime.now().astimezone()
-    error = _execute(notebook, lesson, progress) or _check(notebook)
+    started = time.monotonic()
+    error = _execute(notebook, lesson, progress)
+    return tell(notebook, lesson, given, out, time.monotonic() - started, error)
+
+
+def tell(
+    notebook: NotebookNode, lesson: Path, given: dict[str, Any], out: Path, seconds: float, error: str | None = None
+) -> LessonRun:
+    """Write an executed lesson to `out/NAME.ipynb`, with what is known of its run inside; also of papermill's own.
+
+    Arguments:
+        given: the parameters that it was run with. seconds: time that it took.
+        error: what stopped it, or None; then it is looked for what hides: errors in widgets, and nothing trained.
+    """
     notebook.metadata["course"] = {
         "title": _title(notebook) or lesson.stem,
         "parameters": parameters(lesson) | given,
-        "seconds": round(time.monotonic() - started, 2),
-        "date": date.isoformat(timespec="minutes"),
+        "seconds": round(seconds, 2),
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="minutes"),
         "machine": doctor.device(),
         "versions": f"Python {platform.python_version()}, torch {doctor.version('torch')}, "
         f"course {doctor.version('transfer-learning-course')}",
-        "error": error,
+        "error": error or _check(notebook),
     }
     path = out / f"{lesson.stem}.ipynb"
     _write(notebook, path)

@@ -4,13 +4,15 @@ pytest tests/notebooks            # all lessons; nbval runs each of them a secon
 pytest tests/notebooks -k 04      # one
 """
 
+import time
+
 import nbformat
 import papermill
 import pytest
 from thresholds import THRESHOLDS, Threshold
 
 from course_lib.export import write_page
-from course_lib.lessons import lessons, parameters, run
+from course_lib.lessons import lessons, parameters, run, tell
 from course_lib.results import Record, read_records
 
 LESSONS = lessons()
@@ -22,9 +24,11 @@ each_threshold = pytest.mark.parametrize(
 
 
 @each_lesson
-def test_a_lesson_runs_and_shows_what_it_says(lesson, tmp_path, fetched):
-    declared = parameters(lesson)
-    outcome = run(lesson, {"size": "small"} if "size" in declared else {}, tmp_path)
+def test_a_lesson_runs_in_papermill_and_shows_what_it_says(lesson, tmp_path, fetched):
+    given = {"size": "small"} if "size" in parameters(lesson) else {}
+    started = time.monotonic()
+    notebook = papermill.execute_notebook(lesson, None, given, cwd=lesson.parent, progress_bar=False)
+    outcome = tell(notebook, lesson, given, tmp_path, time.monotonic() - started)
     assert outcome.error is None, outcome.error
     executed = nbformat.read(outcome.notebook, as_version=4)
     assert list(_noise(executed)) == []
@@ -40,11 +44,15 @@ def test_a_lesson_runs_and_shows_what_it_says(lesson, tmp_path, fetched):
     assert "picture not in this page" not in text
 
 
-@each_lesson
-def test_plain_papermill_runs_it_too(lesson, tmp_path):
-    given = {"size": "small"} if "size" in parameters(lesson) else {}
-    papermill.execute_notebook(lesson, tmp_path / lesson.name, given, cwd=lesson.parent, progress_bar=False)
-    assert "trained_steps" in read_records(tmp_path / lesson.name)
+def test_course_run_gives_the_same_headline_results(tmp_path):
+    """`course run` drives the cells itself; its other sides are tested with small lessons in tests/test_lessons.py."""
+    lesson = LESSONS[0]
+    outcome = run(lesson, {"size": "small"}, tmp_path / "course")
+    assert outcome.error is None, outcome.error
+    notebook = papermill.execute_notebook(lesson, None, {"size": "small"}, cwd=lesson.parent, progress_bar=False)
+    of_papermill = read_records(notebook)
+    steady = [name for name, each in outcome.records.items() if each.unit != "s"]
+    assert steady and [outcome.records[name] for name in steady] == [of_papermill[name] for name in steady]
 
 
 @each_lesson
