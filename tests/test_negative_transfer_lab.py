@@ -12,6 +12,8 @@ from toys import toy_images
 from course_lib.errors import CourseError
 from course_lib.experiments.gap_records import record
 from course_lib.experiments.transfer_gap import Case, Gap
+from course_lib.models import load
+from course_lib.ranking import score
 from course_lib.training.recipes import feature_extraction, from_scratch
 from course_lib.widgets import negative_transfer_lab as module
 from course_lib.widgets.negative_transfer_lab import SPANS, NegativeTransferLab
@@ -184,6 +186,45 @@ def test_what_ships_stays_as_past_behind_what_is_measured_live(lab, tmp_path, mo
     told = [(row["n"], bool(row["recorded"]), row["past"], row["seeds"]) for row in lab.live.shown["rows"]]
     assert told == [(3, False, False, 3), (3, True, True, 2), (5, True, False, 2)]
     assert "3 seeds" in lab.sentence() and len(lab.table().rows) == 3
+
+
+def test_scores_stand_beside_the_gaps_and_train_nothing(lab) -> None:
+    lab.train_here()
+    lab.receive({"do": "score"})
+    lab.join(60)
+    assert lab.live.state == "done" and "2 sources scored on 3 images per class" in lab.live.status
+    digits, random = lab.live.shown["scored"]
+    expected = score(load("pawnet", None, "digits"), lab.images, 3)
+    assert digits["scores"] == list(expected.known.values()) and digits["n"] == 3
+    assert digits["gap"] == f"{lab.gaps[lab.case].verdict} {100 * lab.gaps[lab.case].mean:+.1f}"
+    assert random["scores"][-2:] == [None, None] and random["gap"] == "not measured yet"
+    json.dumps(lab.live.shown)
+    turn(lab, per_class=5)
+    shown = lab.score_here()
+    assert shown.column("images per class") == [3, 3, 5, 5] and shown.column("source")[2:] == ["digits", "random"]
+    assert list(lab.gaps) == [Case("digits", 3)]  # nothing but the first run was measured
+    lab.receive({"do": "reset"})
+    lab.join(20)
+    assert lab.live.shown["scored"] == []
+
+
+def test_scores_need_two_images_of_each_class_and_an_idle_lab(lab) -> None:
+    turn(lab, per_class=1)
+    lab.receive({"do": "score"})
+    lab.join(20)
+    assert "2 or more of each class" in lab.live.error and lab.live.shown["scored"] == []
+    turn(lab, per_class=3, how="tuned", seeds=30)
+    lab.train()
+    end = time.monotonic() + 30
+    while lab.live.state != "running":
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    lab.receive({"do": "score"})
+    while "stop it before the sources" not in lab.live.error:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    lab.stop()
+    lab.join(30)
 
 
 def test_a_picture_and_words_without_a_kernel(lab) -> None:

@@ -128,6 +128,24 @@ def test_the_table_sorts_and_is_saved(book):
     page.get_by_test_id("show-table").locator("summary").click()
 
 
+def test_scores_are_worked_out_by_the_keyboard_and_stand_beside_the_gaps(book):
+    page = book.page
+    page.get_by_test_id("show-scores").locator("summary").focus()
+    page.keyboard.press("Enter")
+    page.get_by_test_id("score").focus()
+    page.keyboard.press("Enter")
+    page.get_by_test_id("status").filter(has_text="3 sources scored on 5 images per class").wait_for(timeout=30_000)
+    rows = page.get_by_test_id("scores").locator("tr")
+    assert rows.count() == 3
+    animals, random = rows.nth(0).inner_text(), rows.nth(2).inner_text()
+    gap, logme = book.truth("[lab.gaps[lab.case].mean, lab.scores['animals', 5].logme]")
+    assert f"{100 * gap:+.1f}" in animals and f"{abs(logme):.2g}"[:4] in animals
+    assert random.count("no old head") == 2 and "not measured yet" not in random
+    assert book.violations() == []
+    book.shots("transfer-scores")
+    page.get_by_test_id("show-scores").locator("summary").click()
+
+
 def test_the_code_is_shown(book):
     page = book.page
     page.get_by_test_id("show-code").locator("summary").click()
