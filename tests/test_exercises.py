@@ -40,8 +40,10 @@ def said(widget):
 
 
 @each_task
-def test_the_stub_is_not_solved_and_does_not_fail(task):
-    assert not holds(check(task.name, answer_to(task, task.stub)))
+def test_the_stub_is_not_solved_and_is_no_try(task, tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress.json"))
+    widget = check(task.name, answer_to(task, task.stub))
+    assert not holds(widget) and widget.tries == 0
 
 
 @each_task
@@ -94,7 +96,7 @@ def test_it_says_how_many_checks_hold(even, monkeypatch):
 
 def test_nothing_yet_is_no_try(even, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_PROGRESS", str(tmp_path / "progress.json"))
-    for nothing in (None, ...):
+    for nothing in (None, ..., (..., 3), {"a": ..., "b": 3}):
         widget = looked_at(even, nothing, monkeypatch)
         assert widget.tries == 0 and not holds(widget)
     assert looked_at(even, 5, monkeypatch).tries == 1

@@ -9,10 +9,11 @@ stands in the lesson (has to fail), the solution (has to pass), and wrong answer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import iter_modules
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CourseError
@@ -67,7 +68,8 @@ def check(name: str, answer: Any = None) -> Exercise:
 
     Arguments:
         name: of the exercise.
-        answer: what the reader has made; None or `...` means: nothing yet, and counts as no try.
+        answer: what the reader has made; None, `...` (also within a tuple or a dict) or the untouched stub mean: nothing
+            yet, and count as no try.
 
     Never raises for a wrong answer, so that a notebook runs on.
     """
@@ -78,9 +80,32 @@ def check(name: str, answer: Any = None) -> Exercise:
     checks = [(words, _of_answer(function)) for words, function in asked.checks]
     more = {"hints": asked.hints, "solution": asked.solution, "lesson": lesson, "key": key}
     widget = Exercise(asked.ask, checks, namespace={"answer": answer}, **more)
-    if answer is not None and answer is not ...:
+    if not _untouched(asked, answer):
         widget.look()
     return widget
+
+
+def _untouched(asked: Task, answer: Any) -> bool:
+    """Whether the reader has not begun."""
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    if any(part is None or part is ... for part in parts):
+        return True
+    if any(value is ... for part in parts if isinstance(part, dict) for value in part.values()):
+        return True
+    made = {_sense(code) for code in _functions(compile(asked.stub, asked.name, "exec"))}
+    given = [part.__code__ for part in parts if isinstance(part, FunctionType)]
+    return bool(given) and all(_sense(code) in made for code in given)
+
+
+def _functions(code: CodeType) -> Iterator[CodeType]:
+    """The functions that a piece of code defines."""
+    return (each for each in code.co_consts if isinstance(each, CodeType))
+
+
+def _sense(code: CodeType) -> tuple[Any, ...]:
+    """What a function does, whatever its lines are numbered."""
+    inner = tuple(_sense(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts)
+    return code.co_name, code.co_code, inner, code.co_names, code.co_varnames
 
 
 def _of_answer(function: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -162,7 +162,7 @@ def judge(found: Findings) -> Verdict:
     if not missed:
         return Verdict(True, f"{'; '.join(seen)}.")
     also = f" Clear are these: {'; '.join(seen)}." if seen else ""
-    return Verdict(False, f"not clear: {'; '.join(missed)}.{also}")
+    return Verdict(False, f"what was measured does not settle this: {'; '.join(missed)}.{also}")
 
 
 def plot(found: Findings) -> plots.Picture:

@@ -198,7 +198,7 @@ def judge(found: Findings) -> Verdict:
     far = depths_of(found, "far")
     if far and not falls:
         said += f"; from the far source it changes by {found.words(f'far, {far[-1]} - far, {far[0]}')}"
-    return Verdict(False, f"not seen: {', and '.join(missed)}{also}. {said[0].upper()}{said[1:]}.")
+    return Verdict(False, f"missing is this: {', and '.join(missed)}{also}. {said[0].upper()}{said[1:]}.")
 
 
 LOOK = {  # way -> words, colour, dash, marker
