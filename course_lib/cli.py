@@ -6,6 +6,7 @@
     course doctor                               # what this machine has, and what is missing
     course progress                             # what you predicted and answered so far
     course record                               # the course's claims, and what was measured for them
+    course slides 05                            # a lesson as slides: one page that needs no network
 
 Exit status: 0 all well, 1 a lesson failed (or the doctor found something missing), 2 the command could not be
 understood or carried out, 130 stopped with Ctrl-C.
@@ -57,6 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
             from .experiments.record_command import command as record
 
             return record(options)
+        if options.command == "slides":
+            from .slides.command import command as slides
+
+            return slides(options)
         if options.command == "pretrain":
             return pretrain(options)
         return check_machine(options.out)
@@ -265,8 +270,10 @@ def _parser() -> argparse.ArgumentParser:
     from .cache.command import add_arguments as cache
     from .experiments.record_command import add_arguments as record
     from .progress import add_arguments as progress
+    from .slides.command import add_arguments as slides
     from .sweeps.command import add_arguments as sweep
 
+    slides(commands.add_parser("slides", help="write slides of lessons, a page each", allow_abbrev=False))
     record(commands.add_parser("record", help="measure the course's claims for data/ledger", allow_abbrev=False))
     sweep(commands.add_parser("sweep", help="run a function over a grid of configs", allow_abbrev=False))
     progress(commands.add_parser("progress", help="your answers so far, kept on this machine", allow_abbrev=False))

@@ -276,6 +276,29 @@ def test_answers_of_a_quiz_survive_a_reload_and_a_restart(quiz):
 # Exercise
 
 
+TWO = (
+    "from course_lib.widgets import Predict, Quiz",
+    """
+asked = lambda text: {"ask": text, "options": [("yes", True, "It is."), ("no", False, "It is not.")]}
+Quiz([asked("Is a frozen body a fixed function?")])
+""",
+    """
+last = Quiz([asked("Is test looked at last?")])
+last
+""",
+)
+
+
+def test_two_quizzes_on_a_page_do_not_take_each_other_s_choices(open_notebook):
+    """Radio buttons of one name are one group, wherever on the page they stand."""
+    book = open_notebook("two", TWO)
+    labs = book.page.get_by_test_id("lab")
+    for number in (0, 1):
+        labs.nth(number).get_by_label("yes").check()
+    assert [labs.nth(number).get_by_label("yes").is_checked() for number in (0, 1)] == [True, True]
+    assert book.truth("list(last.chosen.values())") != [[]]
+
+
 @pytest.fixture(scope="module")
 def exercise(open_notebook):
     return open_notebook("exercise", EXERCISE)

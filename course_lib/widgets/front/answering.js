@@ -5,6 +5,11 @@ function rich(text) {
   return String(text).split("`").map((part, i) => (i % 2 ? h("code", {}, part) : part));
 }
 
+// A name that no other widget on the page has: radio buttons of one name are one group, wherever they stand.
+function ownName(kind) {
+  return `course-${kind}-${Math.random().toString(36).slice(2, 10)}`;
+}
+
 // Put nodes in the place of others only where the text changed, so that a screen reader is not told the same again.
 function say(node, text) {
   if (node.dataset.text === text) return;

@@ -9,7 +9,7 @@ const WORDS_OF = {
 export default lab("Prediction", ({ model, live, root, on, send }) => {
   const told = () => model.get("told");
   const words = (value) => (typeof value === "string" ? value : `${Number(value.toFixed(6))} ${told().unit}`.trim());
-  const first = told(), id = `course-predict-${model.model_id}`;
+  const first = told(), id = ownName("predict");
   let timer = 0, pending = null, place = null;
 
   // Many moves of the slider become few messages, and none is left behind when the guess is locked.

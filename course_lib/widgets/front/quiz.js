@@ -11,7 +11,7 @@ export default lab("Quiz", ({ model, live, root, on, send }) => {
   let place = null;
 
   const asked = told().questions.map((first, n) => {
-    const id = `course-quiz-${model.model_id}-${n}`;
+    const id = ownName("quiz");
     const whys = first.texts.map((_, i) => h("div", { class: "why", hidden: true, "data-testid": `why-${n}-${i}` }));
     const said = h("p", { class: "said", role: "status", tabindex: -1, "data-testid": `said-${n}` });
     const check = button("Check", () => { place = n; send("check", { question: n }); }, { "data-testid": `check-${n}`, class: "primary", "aria-describedby": `${id}-ask` });
