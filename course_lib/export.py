@@ -33,9 +33,9 @@ def write_page(outcome: LessonRun, folder: Path | None = None) -> Path:
     import nbformat
 
     notebook = nbformat.read(outcome.notebook, as_version=4)
-    body = f"{_header(outcome)}\n{_body(notebook, folder or notebooks_dir())}"
+    text = f"{_header(outcome)}\n{body(notebook, folder or notebooks_dir())}"
     path = outcome.notebook.with_suffix(".html")
-    _write(path, outcome.title, body)
+    _write(path, outcome.title, text)
     return path
 
 
@@ -44,9 +44,9 @@ def write_index(out: Path) -> Path:
     rows = "\n".join(_row(outcome) for outcome in _runs(out))
     head = "".join(f"<th scope=col>{title}</th>" for title in ("Lesson", "Status", "Results", "Time"))
     table = f"<table class=index><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    body = f"<h1>Lessons as run here</h1><p class=lead>Intervals are 95 % intervals.</p>{table}"
+    text = f"<h1>Lessons as run here</h1><p class=lead>Intervals are 95 % intervals.</p>{table}"
     path = out / "index.html"
-    _write(path, "Lessons as run here", body)
+    _write(path, "Lessons as run here", text)
     return path
 
 
@@ -104,7 +104,7 @@ def _row(outcome: LessonRun) -> str:
     )
 
 
-def _body(notebook: NotebookNode, folder: Path) -> str:
+def body(notebook: NotebookNode, folder: Path) -> str:
     """The cells as HTML: nbconvert's, with its scripts and everything that would be fetched taken out."""
     from bs4 import BeautifulSoup
 
@@ -116,6 +116,8 @@ def _body(notebook: NotebookNode, folder: Path) -> str:
         elif cell.cell_type == "code":
             shown = [part for output in cell.outputs for part in _unwrapped(output, widgets)]
             cell.outputs = [_offline(output, section) for output in shown]
+            if cell.metadata.get("jupyter", {}).get("source_hidden"):  # a quiz: its code holds the answers
+                cell.metadata["transient"] = {"remove_source": True}
     fragment, _ = _exporter().from_notebook_node(notebook, {"metadata": {"path": str(folder)}})
     soup = BeautifulSoup(fragment, "html.parser")
     for tag in soup.select("script, link, iframe, object, embed"):

@@ -28,7 +28,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), os.enviro
 
 @pytest.fixture(scope="session")
 def write_lesson() -> Callable[..., Path]:
-    """`write_lesson(path, "# Title", "code:x = 1", "parameters:size = 'small'")` writes a notebook of these cells."""
+    """`write_lesson(path, "# Title", "code:x = 1", "parameters:size = 'small'")` writes a notebook of these cells; `folded:` hides its code."""
     import nbformat
     from nbformat import v4
 
@@ -38,6 +38,8 @@ def write_lesson() -> Callable[..., Path]:
             kind, _, source = text.partition(":")
             if kind == "parameters":
                 cell = v4.new_code_cell(source, metadata={"tags": ["parameters"]})
+            elif kind == "folded":
+                cell = v4.new_code_cell(source, metadata={"jupyter": {"source_hidden": True}})
             else:
                 cell = v4.new_code_cell(source) if kind == "code" else v4.new_markdown_cell(text)
             cell["id"] = f"cell-{number}"

@@ -35,6 +35,7 @@ LESSONS = {
         "code:import ipywidgets\nipywidgets.VBox([ipywidgets.Button(description='Train')])",
         CONNECT,
         TRAINED,
+        "folded:print('a question', end=''), 'and its answer'[:0]",
         "code:record('frozen_10', 82.6, '%', low=79, high=86, note='10 images per class')",
     ],
     "02_fails": ["# Fails", PARAMETERS, "## Train", "code:x = 1", "code:1 / 0", TRAINED],
@@ -106,7 +107,7 @@ def test_one_bad_lesson_fails_the_command_after_the_others_have_run(ran):
 
 
 def test_progress_names_the_lesson_the_cell_and_its_heading(ran):
-    assert "[1/5] 01_good  5/10  Compare  " in ran.out
+    assert "[1/5] 01_good  5/11  Compare  " in ran.out
     assert "[5/5] 05_idle  failed  " in ran.out
 
 
@@ -126,6 +127,7 @@ def test_a_page_shows_figures_formulas_texts_and_says_what_was_run(ran):
     page = (ran.folder / "01_good.html").read_text()
     assert '<img alt="Accuracy rises" src="data:image/png;base64,' in page
     assert "<mfrac>" in page and "$" not in page.split("</style>")[1]
+    assert "a question" in page and "and its answer" not in page, "the code of a quiz is not shown"
     assert (
         "in words" in page
         and "run it in JupyterLab" in page

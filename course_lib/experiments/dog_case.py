@@ -23,7 +23,7 @@ from ..images import ImageSet
 from ..network import Network
 from ..sources import is_folder, load_images
 from ..sources.dogworld import dogworld
-from ..sources.folder import _read as read_photo
+from ..sources.folder import read_photo
 from ..training.recipes import feature_extraction, from_scratch, probe_then_fine_tune
 from ..training.stage import Stage
 from .learning_curve import Way

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import CourseError
-from ..export import _body as body
+from ..export import body
 from ..lessons import LessonRun
 from ..page_style import STYLE
 from ..paths import atomic, notebooks_dir

@@ -132,7 +132,7 @@ def _read_all(paths: list[Path], size: int, progress: Progress | None) -> tuple[
     images = np.zeros((len(paths), 3, size, size), dtype=np.uint8)
     problems: list[str | None] = []
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding leaves Python's lock
-        for i, (pixels, problem) in enumerate(pool.map(lambda path: _read(path, size), paths)):
+        for i, (pixels, problem) in enumerate(pool.map(lambda path: read_photo(path, size), paths)):
             if pixels is not None:
                 images[i] = pixels.transpose(2, 0, 1)  # H,W,3 -> 3,H,W
             problems.append(problem)
@@ -141,7 +141,7 @@ def _read_all(paths: list[Path], size: int, progress: Progress | None) -> tuple[
     return torch.from_numpy(images), problems
 
 
-def _read(path: Path, size: int) -> tuple[np.ndarray | None, str | None]:
+def read_photo(path: Path, size: int) -> tuple[np.ndarray | None, str | None]:
     """Pixels H,W,3, or the reason why there are none."""
     try:
         if path.stat().st_size == 0:

@@ -37,6 +37,7 @@ def test_the_freeze_lab_while_it_trains(open_notebook):
     page.get_by_test_id("plan").get_by_text("about").first.wait_for(timeout=60_000)
     book.shot("freeze_lab")
 
+
 LANDSCAPE = """
 import course_lib as cl
 from course_lib.widgets import LandscapeLab

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import nbformat
 import pytest
 
-from course_lib.export import VIEW, _body
+from course_lib.export import VIEW, body
 
 TESTS = Path(__file__).parents[1]
 PNG = "iVBORw0KGgo"  # how every PNG begins, in base64
@@ -128,7 +128,7 @@ def test_an_executed_notebook_carries_a_picture_and_words_for_each_widget(execut
 @pytest.fixture(scope="module")
 def exported(executed) -> str:
     """The page of `course run`."""
-    return _body(nbformat.read(executed, as_version=4), executed.parent)
+    return body(nbformat.read(executed, as_version=4), executed.parent)
 
 
 @names

@@ -77,6 +77,12 @@ def test_a_reader_predicts_is_asked_again_and_is_asked_at_the_end(lesson):
 
 
 @each_lesson
+def test_the_code_of_a_quiz_is_folded_as_it_holds_the_answers(lesson):
+    cells = [cell for cell in nbformat.read(lesson, as_version=4).cells if "Quiz([" in cell.source]
+    assert [cell.id for cell in cells if not cell.metadata.get("jupyter", {}).get("source_hidden")] == []
+
+
+@each_lesson
 def test_every_cell_says_what_it_is_on_a_slide(lesson):
     cells = nbformat.read(lesson, as_version=4).cells
     found = [cell.metadata.get("slideshow", {}).get("slide_type") for cell in cells]
