@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import CourseError
-from .lessons import WIDGETS, LessonRun, heading, read_run
+from .lesson_errors import WIDGETS
+from .lessons import LessonRun, heading, read_run
 from .page_style import STYLE
 from .paths import atomic, notebooks_dir
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import doctor
 from .errors import CourseError
+from .lesson_errors import errors, hidden_errors
 from .paths import atomic, cache_dir, notebooks_dir
 from .progress import path as progress_path
 from .results import Record, read_records
@@ -30,8 +31,6 @@ from .results import Record, read_records
 if TYPE_CHECKING:
     from nbclient import NotebookClient
     from nbformat import NotebookNode
-
-WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 
 @dataclass(frozen=True)
@@ -158,24 +157,6 @@ def read_run(path: Path) -> LessonRun:
     return LessonRun(name=path.stem, notebook=path, records=records, **about)
 
 
-def hidden_errors(notebook: NotebookNode) -> Iterator[str]:
-    """Errors that do not stop a notebook: raised in a widget's callback, in an `Output` block, or shown by a widget.
-
-    A callback's error is printed into the cell that caused it, an `Output` widget catches what is raised inside of it,
-    and a widget of ours keeps its own in the trait `error`. Jupyter's runners report all of them as success.
-    """
-    for number, cell in enumerate(notebook["cells"], 1):
-        for error in _errors(cell.get("outputs", [])):
-            yield f"cell {number}: {error}"
-    widgets = notebook["metadata"].get("widgets", {}).get(WIDGETS, {}).get("state", {})
-    for model in widgets.values():
-        state = model.get("state", {})
-        for error in _errors(state.get("outputs") or []):
-            yield f"in an Output widget: {error}"
-        if state.get("error"):
-            yield f"in the widget {model.get('model_name') or 'of ours'}: {state['error']}"
-
-
 def heading(markdown: str) -> str | None:
     """The last heading in a markdown text, if there is one."""
     fenced, found = False, None
@@ -221,7 +202,7 @@ def _execute(notebook: NotebookNode, lesson: Path, progress: Callable[[Progress]
             finally:
                 client.set_widgets_metadata()
     except CellExecutionError as failed:
-        error = next(_errors(notebook.cells[index].outputs), f"{failed.ename}: {failed.evalue}")
+        error = next(errors(notebook.cells[index].outputs), f"{failed.ename}: {failed.evalue}")
         return f"cell {number} ({section}): {error}" if section else f"cell {number}: {error}"
     except RuntimeError as failed:  # nbclient's DeadKernelError, and a kernel that does not start
         return f"cell {number} ({section}): the kernel stopped ({failed}); most often the memory ran out"
@@ -259,14 +240,6 @@ def _check(notebook: NotebookNode) -> str | None:
     if trained is None or trained.unit != "steps" or trained.value <= 0:
         return 'trained zero steps: a lesson trains something and ends with record("trained_steps", n, "steps")'
     return None
-
-
-def _errors(outputs: list[Any]) -> Iterator[str]:
-    """The errors among a cell's outputs: name and message, or only the sentence of a `CourseError`."""
-    for output in outputs:
-        if output["output_type"] == "error":
-            full = f"{output['ename']}: {output['evalue']}"
-            yield output["evalue"] if list(output["traceback"]) == [full] else full  # errors.py draws no traceback
 
 
 def _assignments(source: str) -> Iterator[tuple[str, Any]]:

@@ -30,6 +30,7 @@ APART = (  # what shows, checks, plans or carries results and does not change th
     "inside_pictures",
     "intervals",
     "landscape",
+    "lesson_errors",
     "lessons",
     "page_style",
     "paths",

@@ -11,8 +11,6 @@ The work is done by experiments/transfer_gap.py. Every run is kept, so a second 
 
 from __future__ import annotations
 
-import inspect
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -39,6 +37,7 @@ from ..models import load
 from ..ranking import Scores, score
 from ..tables import Table
 from .lab import Lab, front
+from .negative_transfer_shown import View, code, draw, row, score_table, scored
 from .run import Run
 
 SPANS = ("this case", "all sources", "all numbers of images")
@@ -127,20 +126,7 @@ class NegativeTransferLab(Lab):
     @property
     def code(self) -> str:
         """The lines that measure what is chosen; a reader has `images`."""
-        own = []
-        for name, given, default in (("recipe", self.recipe, train_all), ("head", self.head, train_head)):
-            if given is not default:
-                own.append(f", {name}=lambda n: {given(self.per_class)!r}")
-        shown = ",\n    ".join(_spell(case) for case in self.cases)
-        stages = ["from course_lib import Augment, Stage"] if own else []
-        lines = [
-            "from course_lib.experiments.transfer_gap import Case, table, transfer_gap",
-            "from course_lib.widgets.live import watch",
-            f"cases = [\n    {shown},\n]",
-            f"gaps = watch(transfer_gap(images, {self.model!r}, cases, seeds={self.seeds}{''.join(own)}))",
-            "table(gaps)",
-        ]
-        return "\n".join([*stages, *lines])
+        return code(self.model, self.cases, self.seeds, self.per_class, self.recipe, self.head)
 
     def train(self) -> None:
         """Measure what is chosen in the background; go on if the same was stopped."""
@@ -168,11 +154,7 @@ class NegativeTransferLab(Lab):
     def score_here(self) -> Table:
         """The same in the cell; scores beside the gaps of a frozen body."""
         self.worker.here(self._scoring())
-        names = ("nearest class mean", "LogME", "H-score", "alignment", "LEEP", "NCE")
-        rows = [[row["source"], row["n"], *("" if x is None else f"{x:.3g}" for x in row["scores"]), row["gap"]]
-                for row in self._scored()]  # fmt: skip
-        caption = "Scores on training images (higher is better), and the gap of a frozen body in points"
-        return Table(("source", "images per class", *names, "gap"), rows, caption)
+        return score_table(scored(self.scores, self.known))
 
     def table(self) -> Table:
         """All gaps so far, one row each."""
@@ -189,32 +171,13 @@ class NegativeTransferLab(Lab):
 
     def picture(self) -> plots.Picture:
         """Gaps over sources and over images a class, with their intervals."""
-        fig, axes = plots.figure(8.4, 3.4, 1, 2)
-        said = []
-        for axis, (title, cases) in zip(axes[0], self._views(), strict=True):
-            known = [(name, self.known[case]) for name, case in cases if case in self.known]
-            for row, (_, gap) in enumerate(reversed(known)):
-                colour, marker = {"helps": (plots.BLUE, "^"), "hurts": (plots.ORANGE, "v")}.get(
-                    gap.verdict, (plots.GREY, "o")
-                )
-                if math.isfinite(gap.low):
-                    axis.plot([100 * gap.low, 100 * gap.high], [row, row], color=colour, linewidth=2)
-                axis.plot(100 * gap.mean, row, marker, color=colour)
-                axis.annotate(f" {gap.verdict}", (100 * max(gap.mean, gap.high if math.isfinite(gap.high) else gap.mean), row),
-                              color=colour, va="center", fontsize=9)  # fmt: skip
-            axis.axvline(0, color=plots.GREY, linewidth=1, linestyle=(0, (3, 2)))
-            axis.set_yticks(range(len(known)), [name for name, _ in reversed(known)])
-            axis.margins(x=0.25)
-            axis.set_xlabel("gap to training from scratch (points)")
-            axis.set_title(title, fontsize=9)
-            said.append(f"{title}: " + ("; ".join(gap.text for _, gap in known) or "nothing measured yet"))
-        return plots.Picture(fig, f"{self.sentence()}. {'. '.join(said)}.")
+        return draw(self._views(), self.known, self.sentence())
 
     def _case(self, source: str, per_class: int) -> Case:
         tuned = self.how == "tuned"
         return Case(source, per_class, self.how, (self.blocks or None) if tuned else None)
 
-    def _views(self) -> list[tuple[str, list[tuple[str, Case]]]]:
+    def _views(self) -> list[View]:
         """What the chart shows: over sources and over numbers of images, with the other settings as they are chosen."""
         how = "frozen body" if self.how == "frozen" else "all trained"
         over = [(s, self._case(s, self.per_class)) for s in self.choices if s != RANDOM or self.how == "frozen"]
@@ -263,16 +226,6 @@ class NegativeTransferLab(Lab):
         self.live.show(state=state, status=words.get(state, "") + last.text, progress=last.progress)
         self._show()
 
-    def _scored(self) -> list[dict[str, Any]]:
-        """Scores as the page takes them, each with what is known of the gap of this frozen body."""
-        rows = []
-        for (source, n), found in self.scores.items():
-            values = [found.nearest_mean, found.logme, found.h_score, found.alignment, found.leep, found.nce]
-            gap = self.known.get(Case(source, n))
-            told = "not measured yet" if gap is None else f"{gap.verdict} {100 * gap.mean:+.1f}"
-            rows.append({"source": source, "n": n, "scores": values, "gap": told})
-        return rows
-
     def _publish(self, items: list[GapStep], state: str) -> None:
         if items:
             self.gaps |= {gap.case: gap for gap in items[-1].gaps}
@@ -294,14 +247,14 @@ class NegativeTransferLab(Lab):
 
     def _show(self) -> None:
         try:
-            code, sentence = self.code, self.sentence()
+            lines, sentence = self.code, self.sentence()
         except CourseError as error:  # two settings that do not go together for the moment
             self.live.show(error=str(error))
             return
-        rows = [_row(gap, past=False) for gap in self.gaps.values()]
-        rows += [_row(gap, past=case in self.gaps) for case, gap in self.recorded.items()]
+        rows = [row(gap, past=False) for gap in self.gaps.values()]
+        rows += [row(gap, past=case in self.gaps) for case, gap in self.recorded.items()]
         about = {"choices": self.choices, "sizes": self.sizes, "names": self.names, "spans": list(SPANS)}
-        self.live.show(rows=rows, scored=self._scored(), code=code, sentence=sentence, **about)
+        self.live.show(rows=rows, scored=scored(self.scores, self.known), code=lines, sentence=sentence, **about)
 
     @traitlets.validate(*SETTINGS)
     def _check(self, proposal: Any) -> Any:
@@ -329,28 +282,6 @@ class NegativeTransferLab(Lab):
         return value
 
 
-def _row(gap: Gap, past: bool) -> dict[str, Any]:
-    """A gap as the page takes it; an end that is not known is null. `past`: a newer one of the same case is there."""
-    case = gap.case
-    low, high = ((round(100 * end, 3) if math.isfinite(end) else None) for end in (gap.low, gap.high))
-    means = {"transfer": sum(gap.transferred) / gap.seeds, "scratch": sum(gap.scratch) / gap.seeds}
-    where = {"source": case.source, "n": case.per_class, "how": case.how, "blocks": case.blocks or 0}
-    told = {"verdict": gap.verdict, "seeds": gap.seeds, "recorded": gap.recorded, "past": past, "text": gap.text}
-    return {**where, **means, "mean": round(100 * gap.mean, 3), "low": low, "high": high, **told}
-
-
 def _weights(source: str) -> str | None:
     """What `load` takes for a source."""
     return None if source == RANDOM else source
-
-
-def _spell(case: Case) -> str:
-    """The case as a line of code, without what is the default."""
-    given = inspect.signature(Case).parameters
-    values = {name: getattr(case, name) for name in given}
-    shown = [
-        f"{name}={value!r}"
-        for name, value in values.items()
-        if name in ("source", "per_class") or value != given[name].default
-    ]
-    return f"Case({', '.join(shown)})"
