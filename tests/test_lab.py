@@ -11,6 +11,7 @@ from toy_lab import Counter
 
 from course_lib.errors import CourseError
 from course_lib.widgets import lab as lab_module
+from course_lib.widgets import run as run_module
 from course_lib.widgets.run import Run
 
 
@@ -51,6 +52,50 @@ def test_a_stopped_run_goes_on_where_it_was_and_reset_begins_anew():
     counter.receive({"do": "reset"})
     counter.join(10)
     assert counter.live.state == "ready" and counter.live.curve == b""
+
+
+def test_a_thread_without_work_ends_and_the_next_job_starts_another(monkeypatch):
+    """While a thread that has used torch is alive, training in a cell is slower (see REST in run.py)."""
+    monkeypatch.setattr(run_module, "REST", 0.05)
+    counter = Counter(200, pause=0.002)
+    counter.train()
+    wait_for(lambda: counter.run is not None and len(counter.run.items) > 3)
+    counter.stop()
+    counter.join(10)
+    thread = counter.worker._thread
+    wait_for(lambda: counter.worker._thread is None and not thread.is_alive())
+    counter.train()
+    counter.join(10)
+    assert counter.live.state == "done" and counter.run.items == list(range(1, 201))
+
+
+def test_many_jobs_at_the_edge_of_rest_are_all_done(monkeypatch):
+    monkeypatch.setattr(run_module, "REST", 0.001)
+    counter, done = Counter(3), []
+    for number in range(300):
+        counter.worker.ask(lambda number=number: done.append(number))
+        time.sleep(0.001 * (number % 3))
+    counter.join(10)
+    assert done == list(range(300))
+
+
+def test_closing_a_resting_widget_ends_its_run(monkeypatch):
+    monkeypatch.setattr(run_module, "REST", 0.02)
+    ended = threading.Event()
+
+    def work():
+        try:
+            for number in range(100):
+                yield number
+        finally:
+            ended.set()
+
+    counter = Counter(3)
+    counter.worker.train(Run(work, lambda items, state: None), until=lambda item: item == 2)
+    counter.join(10)
+    wait_for(lambda: counter.worker._thread is None)
+    counter.worker.close()
+    assert ended.wait(5)
 
 
 def test_step_takes_one_step():

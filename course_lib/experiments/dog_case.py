@@ -109,7 +109,7 @@ def dog_case(images: str, model: str, weights: str, size: str = "small", seeds: 
     found = load_images(images, size=PHOTO_SIZE) if photos else load_images(images)
     most = min(found.counts("train").values())
     wanted = (
-        ((10, 50) if small else (5, 10, 20, 50, 100)) if photos else ((5, 20, 50) if small else (5, 10, 20, 50, 100))
+        ((10, 50) if small else (5, 10, 20, 50, 100)) if photos else ((5, 20) if small else (5, 10, 20, 50, 100))
     )
     per_class = tuple(n for n in wanted if n <= most) or (most,)
 
@@ -129,7 +129,7 @@ def dog_case(images: str, model: str, weights: str, size: str = "small", seeds: 
         scratch=Way("from scratch", None, scratch, seeds or few_seeds, own_scratch_size),
         frozen=Way("frozen features", weights, lambda n: feature_extraction(), seeds or HEAD_SEEDS),
         tuned=Way("fine-tuned", weights, lambda n: _tune(-3, photos, size), seeds or few_seeds),
-        depths=(-1, -2, -4) if small else (-1, -2, -4, -6),
+        depths=(-1, -3) if small else (-1, -2, -4, -6),
         few=min(most, 20),
     )
 
