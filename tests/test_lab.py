@@ -85,8 +85,7 @@ def test_closing_a_resting_widget_ends_its_run(monkeypatch):
 
     def work():
         try:
-            for number in range(100):
-                yield number
+            yield from range(100)
         finally:
             ended.set()
 
