@@ -19,6 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -28,6 +29,13 @@ from .paths import ROOT, cache_dir, notebooks_dir
 from .progress import path as progress_path
 
 PATHS = ("images", "weights")  # parameters that may name a file or a folder
+MODULES = {  # commands that live beside what they do: module with `add_arguments` and `command`, and a line of help
+    "slides": ("slides.command", "write slides of lessons, a page each"),
+    "record": ("experiments.record_command", "measure the course's claims for data/ledger"),
+    "sweep": ("sweeps.command", "run a function over a grid of configs"),
+    "progress": ("progress", "your answers so far, kept on this machine"),
+    "cache": ("cache.command", "list, check or clear what is kept on disk"),
+}
 OPTIONS = ("images", "model", "weights", "size", "seeds")  # become the lesson's parameters of the same name
 
 
@@ -42,26 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
             parser.unknown(options.command, unknown[0])
         if options.command == "run":
             return run(options)
-        if options.command == "sweep":
-            from .sweeps.command import command as sweep
-
-            return sweep(options)
-        if options.command == "cache":
-            from .cache.command import command as cache
-
-            return cache(options)
-        if options.command == "progress":
-            from .progress import command as progress
-
-            return progress(options)
-        if options.command == "record":
-            from .experiments.record_command import command as record
-
-            return record(options)
-        if options.command == "slides":
-            from .slides.command import command as slides
-
-            return slides(options)
+        if options.command in MODULES:
+            return _module(options.command).command(options)
         if options.command == "pretrain":
             return pretrain(options)
         return check_machine(options.out)
@@ -180,6 +170,10 @@ def _check(parameters: dict[str, Any]) -> dict[str, Any]:
     return checked
 
 
+def _module(command: str) -> Any:
+    return import_module(f".{MODULES[command][0]}", __package__)
+
+
 def _make(folder: Path) -> None:
     """Make the folder of the pages now, so that a wrong one is not found out after an hour."""
     try:
@@ -267,17 +261,8 @@ def _parser() -> argparse.ArgumentParser:
     net.add_argument("--images", metavar="FOLDER", help="for photos: the folder of Imagenette2-160")
     net.add_argument("--epochs", metavar="N", type=_whole, help="passes over the images (default: as shipped)")
     net.add_argument("--out", metavar="FOLDER", type=Path, help="where to write (default: data/weights)")
-    from .cache.command import add_arguments as cache
-    from .experiments.record_command import add_arguments as record
-    from .progress import add_arguments as progress
-    from .slides.command import add_arguments as slides
-    from .sweeps.command import add_arguments as sweep
-
-    slides(commands.add_parser("slides", help="write slides of lessons, a page each", allow_abbrev=False))
-    record(commands.add_parser("record", help="measure the course's claims for data/ledger", allow_abbrev=False))
-    sweep(commands.add_parser("sweep", help="run a function over a grid of configs", allow_abbrev=False))
-    progress(commands.add_parser("progress", help="your answers so far, kept on this machine", allow_abbrev=False))
-    cache(commands.add_parser("cache", help="list, check or clear what is kept on disk", allow_abbrev=False))
+    for name, (_, what) in MODULES.items():
+        _module(name).add_arguments(commands.add_parser(name, help=what, allow_abbrev=False))
     return parser
 
 
