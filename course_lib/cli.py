@@ -100,7 +100,9 @@ def lab(arguments: list[str]) -> int:
                 "To serve others, start `jupyter lab` yourself and read its guide on security."
             )
     here = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={notebooks_dir()}"]
+    quiet = Path(__file__).parent / "lab_config"  # JupyterLab would ask, over the first lesson, whether to fetch news
     environment = os.environ | {
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), str(quiet)])),
         "COURSE_CACHE": str(cache_dir().absolute()),
         "COURSE_PROGRESS": str(progress_path().absolute()),
     }

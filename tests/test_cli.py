@@ -5,6 +5,7 @@ pytest tests/test_cli.py
 That `course run` runs lessons is tested in test_lessons.py.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -155,7 +156,7 @@ def test_lab_gives_jupyterlab_this_python_this_machine_and_the_rest_of_the_line(
 
     class Server:
         def __init__(self, command, env):
-            started.append(command)
+            started.append((command, env))
 
         def __enter__(self):
             return self
@@ -166,10 +167,16 @@ def test_lab_gives_jupyterlab_this_python_this_machine_and_the_rest_of_the_line(
         def wait(self):
             return 0
 
-    monkeypatch.setattr(subprocess, "Popen", Server)
-    cli.main(["lab", "--no-browser", "--port", "9999"])
-    (command,) = started
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "Popen", Server)
+        cli.main(["lab", "--no-browser", "--port", "9999"])
+    ((command, env),) = started
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    asks = "import json, jupyterlab_server.settings_utils as s; print(json.dumps(s._get_overrides('.')[0]))"
+    overrides = json.loads(
+        subprocess.run([sys.executable, "-c", asks], env=env, capture_output=True, check=True).stdout
+    )
+    assert overrides["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
     assert "--ServerApp.ip=127.0.0.1" in command and command[-3:] == ["--no-browser", "--port", "9999"]
     assert not [word for word in command if "token" in word]
 
