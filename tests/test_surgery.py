@@ -305,6 +305,12 @@ def test_a_lazy_layer_takes_the_width_that_arrives_and_leaves_the_caller_s_rando
     assert ends[0]["own2.weight"].shape == (3, 32) and differing(*ends) == []
 
 
+def test_a_lazy_batchnorm_which_torch_cannot_copy_is_named():
+    layers = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(8), nn.LazyBatchNorm1d(), nn.Linear(8, 3)]
+    with pytest.raises(CourseError, match=r"own3 \(LazyBatchNorm1d\) has running statistics of unknown width"):
+        replace_blocks(make("pawnet"), -1, layers)
+
+
 def test_a_second_surgery_finds_free_names():
     once = replace_blocks(
         make("pawnet"), 4, [*own_layers()[:1], nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 3)]

@@ -162,7 +162,20 @@ def _named(layers: Any, kept: Sequence[Block]) -> list[tuple[str, nn.Module]]:
         raise CourseError(
             "layers is empty; give the layers that come after the kept blocks, the last with a score for each class."
         )
-    return copy.deepcopy(pairs)
+    try:
+        return copy.deepcopy(pairs)
+    except ValueError as error:  # torch copies lazy weights, and no lazy buffers
+        lazy = [f"{name} ({type(layer).__name__})" for name, layer in pairs if _has_lazy_buffers(layer)]
+        if not lazy:
+            raise
+        raise CourseError(
+            f"Layer {lazy[0]} has running statistics of unknown width, which torch cannot copy. Give the layer its width, "
+            "such as nn.BatchNorm1d(64), or call it once on an example before."
+        ) from error
+
+
+def _has_lazy_buffers(layer: nn.Module) -> bool:
+    return any(isinstance(buffer, nn.parameter.UninitializedBuffer) for buffer in layer.buffers())
 
 
 def _pass(name: str, layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
