@@ -6,6 +6,8 @@
     course doctor                               # what this machine has, and what is missing
     course progress                             # what you predicted and answered so far
     course record                               # the course's claims, and what was measured for them
+    course data fetch pets                      # real photos from their own homes
+    course predict dogs.safetensors photos/     # ask a model that net.export wrote; `course try` opens a page for it
     course slides 05                            # a lesson as slides: one page that needs no network
 
 Exit status: 0 all well, 1 a lesson failed (or the doctor found something missing), 2 the command could not be
@@ -19,6 +21,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +33,8 @@ from .progress import path as progress_path
 
 PATHS = ("images", "weights")  # parameters that may name a file or a folder
 MODULES = {  # commands that live beside what they do: module with `add_arguments` and `command`, and a line of help
+    "predict": ("taking_home.command", "ask an exported model about pictures"),
+    "try": ("taking_home.try_command", "a local page to drop pictures on, for an exported model"),
     "slides": ("slides.command", "write slides of lessons, a page each"),
     "record": ("experiments.record_command", "measure the course's claims for data/ledger"),
     "sweep": ("sweeps.command", "run a function over a grid of configs"),
@@ -45,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if given[:1] == ["lab"] and not {"-h", "--help"} & set(given):
             return lab(given[1:])  # JupyterLab's own options are not for argparse
-        options, unknown = (parser := _parser()).parse_known_args(given)
+        options, unknown = (parser := _parser(given)).parse_known_args(given)
         if unknown:
             parser.unknown(options.command, unknown[0])
         if options.command == "run":
@@ -143,8 +148,7 @@ def pretrain(options: argparse.Namespace) -> int:
 def _check(parameters: dict[str, Any]) -> dict[str, Any]:
     """The parameters with paths made absolute (a kernel works in another folder); refuses what cannot work, early."""
     from .models import load
-    from .sources import BUILT_IN
-    from .sources.folder import check_folder
+    from .sources import check_source
 
     checked = dict(parameters)
     for name in PATHS:
@@ -158,8 +162,8 @@ def _check(parameters: dict[str, Any]) -> dict[str, Any]:
             raise CourseError(
                 f"--{name} {value}: there is no such file or folder. Check the path (seen from {Path.cwd()})."
             )
-    if "images" in checked and checked["images"] not in BUILT_IN:
-        check_folder(checked["images"])
+    if "images" in checked:
+        check_source(checked["images"])
     if {"model", "weights"} & checked.keys():
         model, weights = checked.get("model", "pawnet"), checked.get("weights")
         if weights is None and model != "pawnet":
@@ -237,14 +241,14 @@ def _whole(text: str) -> int:
     return int(text)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(given: Collection[str]) -> argparse.ArgumentParser:
     parser = _Parser(prog="course", description="Transfer learning, as lessons that run.", allow_abbrev=False)
     parser.add_argument("--version", action=_Version, nargs=0, help="show the version and stop")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
 
     one = commands.add_parser("run", help="run lessons into HTML pages", allow_abbrev=False)
     one.add_argument("lesson", nargs="*", metavar="LESSON", help="number, name or path; none = all lessons")
-    one.add_argument("--images", metavar="X", help="a source of images by name, or a folder with one folder per class")
+    one.add_argument("--images", metavar="X", help="a source of images by name, or a folder (or zip) of photos")
     one.add_argument("--model", metavar="M", help="a model by name, e.g. pawnet or resnet18")
     one.add_argument("--weights", metavar="W", help="pretrained weights by name, or a file")
     one.add_argument("--size", choices=("small", "full"), help="small for a laptop (about a minute a lesson), or full")
@@ -264,7 +268,9 @@ def _parser() -> argparse.ArgumentParser:
     net.add_argument("--epochs", metavar="N", type=_whole, help="passes over the images (default: as shipped)")
     net.add_argument("--out", metavar="FOLDER", type=Path, help="where to write (default: data/weights)")
     for name, (_, what) in MODULES.items():
-        _module(name).add_arguments(commands.add_parser(name, help=what, allow_abbrev=False))
+        command = commands.add_parser(name, help=what, allow_abbrev=False)
+        if name in given:  # the others are not asked for, and some of them load torch
+            _module(name).add_arguments(command)
     return parser
 
 

@@ -19,9 +19,10 @@ import torch
 
 from .errors import CourseError
 from .images import ImageSet, begin_checksum
+from .pictures.found import Problem
 from .tensor_files import DamagedFile, Stream, check_file, open_tensors, write_tensors
 
-FORMAT = "course images 1"
+FORMAT = "course images 2"
 
 
 def write_images(
@@ -34,14 +35,15 @@ def write_images(
     name: str,
     factors: Mapping[str, np.ndarray] | None = None,
     files: tuple[str, ...] = (),
-    left_out: tuple[tuple[str, str], ...] = (),
+    left_out: tuple[Problem, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> ImageSet:
     """Write images to a file, one part in memory at a time; the set comes back as `open_images` gives it.
 
     Arguments:
         path: ending in .safetensors; an older file is replaced when the new one is complete.
         parts: the images in order, as uint8 tensors n,3,H,W of one size.
-        labels, classes, splits, name, factors, files, left_out: as for an `ImageSet`.
+        labels, classes, splits, name, factors, files, left_out, notes: as for an `ImageSet`.
 
     Raises `CourseError` where these do not fit together, or the file cannot be written.
     """
@@ -59,7 +61,8 @@ def write_images(
     tensors = {f"split.{split}": rows for split, rows in splits.items()} | columns | {"labels": labels}
     tensors["images"] = Stream(torch.uint8, shape, _watched(chain([first], parts), shape, digest))
     tensors["checksum"] = Stream(torch.uint8, (32,), (torch.tensor(list(digest.digest())).byte() for _ in range(1)))
-    facts = {"format": FORMAT, "name": name, "classes": classes, "files": files, "left_out": left_out, "words": words}
+    lists = {"classes": classes, "files": files, "left_out": left_out, "notes": notes}
+    facts = {"format": FORMAT, "name": name, "words": words, **lists}
     write_tensors(path, tensors, facts)
     return open_images(path)
 
@@ -90,7 +93,8 @@ def open_images(path: str | Path, check: bool = False) -> ImageSet:
             splits={name.removeprefix("split."): t for name, t in tensors.items() if name.startswith("split.")},
             factors=factors,
             files=tuple(facts["files"]),
-            left_out=tuple((file, reason) for file, reason in facts["left_out"]),
+            left_out=tuple(Problem(*problem) for problem in facts["left_out"]),
+            notes=tuple(facts["notes"]),
             checksum=bytes(tensors["checksum"].tolist()).hex(),
         )
     except FileNotFoundError as error:
@@ -101,7 +105,7 @@ def open_images(path: str | Path, check: bool = False) -> ImageSet:
 
 def save_images(images: ImageSet, path: str | Path) -> ImageSet:
     """Write an image set to a file; the set that looks its images up there comes back."""
-    keys = ("labels", "classes", "splits", "name", "factors", "files", "left_out")
+    keys = ("labels", "classes", "splits", "name", "factors", "files", "left_out", "notes")
     return write_images(path, images.images.split(64), **{key: getattr(images, key) for key in keys})
 
 

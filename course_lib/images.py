@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from .errors import CourseError
+from .pictures.found import Problem
 
 SPLITS = ("train", "val", "test")
 
@@ -35,7 +36,8 @@ class ImageSet:
         splits: `train`, `val` and `test`, each an int64 tensor of row numbers; no row is in two splits.
         factors: what is known of every image (column name -> N values), for drawn images; empty for photos.
         files: one path for each image, for photos; empty for drawn images.
-        left_out: (file, reason) for each file that could not be read.
+        left_out: `Problem` (file, reason, remedy, count) for each file that gave no image (see pictures/found.py).
+        notes: what a reader must know of the set, one sentence each: classes with too few images to be tested, and so on.
         checksum: SHA-256 of the pixels; computed when not given.
         stores: features that frozen blocks gave for these images (see remember.py); subsets share them.
         of: the pixels that checksum and stores belong to; a copy of the set with other pixels gets its own.
@@ -50,7 +52,8 @@ class ImageSet:
     splits: Mapping[str, torch.Tensor]
     factors: Mapping[str, np.ndarray] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    left_out: tuple[tuple[str, str], ...] = ()
+    left_out: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
     checksum: str = ""
     stores: dict[str, Any] = field(default_factory=dict, repr=False)
     of: torch.Tensor | None = field(default=None, repr=False)
@@ -100,7 +103,8 @@ class ImageSet:
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{len(rows)} {split}" for split, rows in self.splits.items())
-        return f"ImageSet {self.name}: {counts} images of {self.size} px in {len(self.classes)} classes"
+        said = f"ImageSet {self.name}: {counts} images of {self.size} px in {len(self.classes)} classes"
+        return "\n".join([said, *self.notes])
 
     def rows(self, split: str) -> torch.Tensor:
         """Row numbers of a split, int64."""

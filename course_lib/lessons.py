@@ -218,6 +218,8 @@ async def _run_cell(client: NotebookClient, cell: NotebookNode, index: int) -> N
     import zmq
 
     cell_done = asyncio.ensure_future(client.async_execute_cell(cell, index))
+    # After Ctrl-C nobody waits for it, and asyncio would print that the kernel's end was not looked at.
+    cell_done.add_done_callback(lambda done: done.cancelled() or done.exception())
     while not (await asyncio.wait({cell_done}, timeout=1))[0]:
         client.kc.shell_channel.socket.get(zmq.EVENTS)
     cell_done.result()  # raises what the cell raised

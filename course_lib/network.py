@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
@@ -27,6 +27,9 @@ from .errors import CourseError
 from .mode import Mode
 from .paths import atomic
 from .tables import Table
+
+if TYPE_CHECKING:
+    from .images import ImageSet
 
 
 @dataclass(eq=False)
@@ -215,6 +218,33 @@ class Network:
         with atomic(path) as file:
             file.write(safetensors.torch.save(state, metadata={"card": json.dumps(facts)}))
         return path
+
+    def export(
+        self,
+        path: str | Path,
+        images: ImageSet | None = None,
+        *,
+        licence: str | None = None,
+        note: str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Path:
+        """Write a model to take home: weights, and a card of what it knows and how well; `open_model(path)` opens it.
+
+        The file is opened again before it gets its name, and gives the same scores bit for bit. A network with layers that
+        no name builds is written too; `open_model(path, model=...)` then needs the same layers.
+
+        Arguments:
+            path: ending in .safetensors, or in .onnx for other programs (`pip install onnx onnxruntime`).
+            images: confidence is set on their val split, and accuracy is measured on test; None: neither is.
+            licence: of the pictures, for whoever gets the model.
+            note: anything else, up to 1,000 letters.
+            dtype: of the weights in the file, such as torch.float16 for half the size; what is measured is what is written.
+
+        Raises `CourseError` for what cannot be exported or written.
+        """
+        from .taking_home.exporting import export
+
+        return export(self, path, images, licence=licence, note=note, dtype=dtype)
 
 
 def class_names(classes: Sequence[str]) -> tuple[str, ...]:

@@ -127,6 +127,7 @@ def without_dogs(images: ImageSet) -> ImageSet:
         splits={split: place[its_rows[labels[its_rows] >= 0]] for split, its_rows in images.splits.items()},
         files=tuple(images.files[row] for row in rows.tolist()),
         left_out=images.left_out,
+        notes=images.notes,
     )
 
 

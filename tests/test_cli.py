@@ -93,7 +93,6 @@ def test_what_cannot_work_is_refused_before_a_kernel_starts(tmp_path, capsys, mo
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.txt").write_text("not a folder")
     photos(tmp_path / "one", ("ants",))
-    photos(tmp_path / "few", ("ants", "bees"), count=2)
     torch.save(torch.nn.Linear(2, 2), tmp_path / "whole_model.pth")
     (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
     load("resnet18", ("a", "b")).save(tmp_path / "resnet18.safetensors")
@@ -101,7 +100,6 @@ def test_what_cannot_work_is_refused_before_a_kernel_starts(tmp_path, capsys, mo
         ("--images empty", "holds no images in class folders"),
         ("--images text.txt", "is a file"),
         ("--images one", "has one class, ants"),
-        ("--images few", "Class ants in"),
         ("--model resnet81 --weights DEFAULT", "There is no model named 'resnet81'"),
         ("--model resnet18", "--model resnet18 needs --weights"),
         ("--weights cats", "No weights named 'cats'"),

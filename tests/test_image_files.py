@@ -19,8 +19,10 @@ from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
 from course_lib.image_files import open_images, save_images, write_images
 from course_lib.images import ImageSet, checksum
+from course_lib.pictures.found import Problem
 from course_lib.training.train import Stage
 
+LEFT_OUT = (Problem("f.txt", "no image", "remove it"), Problem("12 more", "no image", "remove it", 12))
 FACTORS = {
     "coat": np.array(["red", "a long word", "x", "red", "ä"]),
     "length": np.arange(5) / 3,
@@ -38,7 +40,7 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.fixture
 def toys() -> ImageSet:
     toys = toy_images(train=3, val=1, test=1, size=8)
-    return replace(toys, factors=FACTORS, files=("a.jpg", "b.jpg", "c", "d", "é"), left_out=(("f.txt", "no image"),))
+    return replace(toys, factors=FACTORS, files=("a.jpg", "b.jpg", "c", "d", "é"), left_out=LEFT_OUT, notes=("few",))
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def path(tmp_path) -> Path:
 
 def assert_same(found: ImageSet, toys: ImageSet) -> None:
     assert torch.equal(found.images, toys.images) and torch.equal(found.labels, toys.labels)
-    for name in ("name", "classes", "files", "left_out", "checksum"):
+    for name in ("name", "classes", "files", "left_out", "notes", "checksum"):
         assert getattr(found, name) == getattr(toys, name)
     assert {name: rows.tolist() for name, rows in found.splits.items()} == {
         name: rows.tolist() for name, rows in toys.splits.items()

@@ -16,7 +16,7 @@ from course_lib import weights as weights_module
 from course_lib.errors import CourseError
 from course_lib.models import load
 from course_lib.network import Network
-from course_lib.sources.folder import read_photo
+from course_lib.pictures.reading import read_picture
 from course_lib.weights import sha256, shipped_names
 
 
@@ -327,7 +327,7 @@ BEAGLES = SHARED / "data" / "dogs" / "val" / "beagle"
 @pytest.mark.skipif(not (REAL.exists() and BEAGLES.is_dir()), reason="needs ../shared with ImageNet weights and dogs")
 def test_real_weights_see_beagles():
     net = load("mobilenet_v2", weights=REAL)
-    photos = [read_photo(path, 160)[0] for path in sorted(BEAGLES.iterdir())[:16]]
+    photos = [read_picture(path, 160).pixels for path in sorted(BEAGLES.iterdir())[:16]]
     scores = net(torch.stack([torch.from_numpy(photo.copy()).permute(2, 0, 1) for photo in photos]))
     named = [net.classes[i] for i in scores.argmax(1)]
     assert named.count("beagle") >= 10, f"of 16 photos, by chance 0.016: {named}"

@@ -28,7 +28,7 @@ from ..tables import Table
 
 KINDS = {  # kind -> its folders in the cache
     "features": ("features",),
-    "images": ("dogworld", "images", "photos"),
+    "images": ("dogworld", "images", "photos", "pictures"),
     "runs": ("runs", "sweeps", "handover"),
     "landscapes": ("landscape",),
 }
@@ -220,6 +220,7 @@ def _count(files: int) -> str:
 def _check(kind: str, path: Path) -> None:
     """Raises whatever is wrong with a file; kinds of files that the course does not write are read and no more."""
     from .. import tensor_files
+    from ..pictures import kept
     from . import feature_files
 
     if path.suffix == ".safetensors" and kind == "runs":
@@ -237,6 +238,8 @@ def _check(kind: str, path: Path) -> None:
             bad = file.testzip()
         if bad:
             raise tensor_files.DamagedFile(f"{bad} in it has another checksum than it had when it was written")
+    elif path.suffix == ".json" and path.parent.name == "pictures":
+        kept.check_index(path)
     elif path.suffix == ".json":
         json.loads(path.read_text(encoding="utf-8"))
     else:

@@ -21,9 +21,9 @@ from ..augment import Augment
 from ..errors import CourseError
 from ..images import ImageSet
 from ..network import Network
+from ..pictures.reading import read_picture
 from ..sources import is_folder, load_images
 from ..sources.dogworld import dogworld
-from ..sources.folder import read_photo
 from ..training.recipes import feature_extraction, from_scratch, probe_then_fine_tune
 from ..training.stage import Stage
 from .learning_curve import Way
@@ -108,9 +108,7 @@ def dog_case(images: str, model: str, weights: str, size: str = "small", seeds: 
     photos, small = is_folder(images), size == "small"
     found = load_images(images, size=PHOTO_SIZE) if photos else load_images(images)
     most = min(found.counts("train").values())
-    wanted = (
-        ((10, 50) if small else (5, 10, 20, 50, 100)) if photos else ((5, 20) if small else (5, 10, 20, 50, 100))
-    )
+    wanted = ((10, 50) if small else (5, 10, 20, 50, 100)) if photos else ((5, 20) if small else (5, 10, 20, 50, 100))
     per_class = tuple(n for n in wanted if n <= most) or (most,)
 
     def scratch(n: int) -> list[Stage]:
@@ -191,10 +189,12 @@ def new_images(plan: Plan, photo: str | Path | None = None, per_class: int = 20)
 
 
 def _own_photo(path: Path, size: int) -> NewImages:
-    pixels, problem = read_photo(path.expanduser(), size)
-    if pixels is None:
-        raise CourseError(f"photo={str(path)!r}: {problem}. Give the path of a JPEG or PNG file, or None.")
-    return NewImages("your photo", torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])  # H,W,3 -> 1,3,H,W
+    read = read_picture(path.expanduser(), size)
+    if read.pixels is None:
+        raise CourseError(
+            f"photo={str(path)!r}: {read.reason} ({read.remedy}). Give the path of a JPEG or PNG file, or None."
+        )
+    return NewImages("your photo", torch.from_numpy(read.pixels.copy()).permute(2, 0, 1)[None])  # H,W,3 -> 1,3,H,W
 
 
 def block_scores(net: Network, images: ImageSet) -> list[tuple[str, float]]:

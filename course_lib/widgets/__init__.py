@@ -1,4 +1,4 @@
-"""What a reader clicks: labs and questions for notebooks, and `watch`, a progress bar.
+"""What a reader clicks: labs and questions for notebooks, places for pictures of your own, and `watch`, a progress bar.
 
 from course_lib.widgets import FreezeLab, watch
 
@@ -15,9 +15,11 @@ _HOME = {
     "FreezeLab": "freeze_lab",
     "LandscapeLab": "landscape_lab",
     "NegativeTransferLab": "negative_transfer_lab",
+    "PictureDrop": "picture_drop",
     "Predict": "predict",
     "Quiz": "quiz",
     "ScheduleLab": "schedule_lab",
+    "TryModel": "try_model",
     "watch": "live",
 }
 __all__ = [*_HOME]

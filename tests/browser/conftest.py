@@ -31,6 +31,7 @@ import pytest
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
+FLAGS += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]  # a camera that shows a green disk
 TOKEN = "browser-test"
 TESTS = Path(__file__).parents[1]
 READY = """() => {  // the indicator alone says idle before a kernel is there, and then nothing would run

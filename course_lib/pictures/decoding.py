@@ -1,0 +1,246 @@
+"""Many files become pixels: on all cores, with little memory, and only once.
+
+    decoded = decode(found.pictures, 192, root="photos", progress=print)
+    decoded.images                # uint8 n,3,192,192, looked up in a file of the cache
+    decoded.kept                  # which of the pictures these are; decoded.problems has the others
+
+Pixels go to a file as they come (kept.py), so memory does not grow with their number. A start that was killed leaves what it
+had done for the next one. A file counts as the one that was decoded if its name, size and times (last change of its bytes, and
+of its state) are the same. A change within the tick of a clock could hide behind that, so the bytes of a file that was only
+just written when it was decoded are compared too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..cache.memory import fits, limit, say_bytes
+from ..errors import CourseError
+from ..images import begin_checksum
+from . import kept as keeping
+from .found import Picture
+from .kept import Kept, Row
+from .reading import read_picture
+
+VERSION = 1  # of the reader: another number, and all files are decoded anew
+YOUNG = 2_000_000_000  # ns; the coarsest clock of a file system ticks every 2 s
+AHEAD = 64  # pictures that wait, decoded, for being written: what memory is needed for
+AGAIN = 5  # a file that changes while it is read is read again so many times
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the files gave.
+
+    Attributes:
+        images: uint8 n,3,size,size, in the order of the pictures that could be read.
+        kept: int64 n, their positions among the pictures that were asked for.
+        sizes: int64 n,2: width and height of the files, upright.
+        problems: position of a picture that could not be read -> (reason, remedy).
+        checksum: SHA-256 as of an ImageSet.
+        path: the file that the images are looked up in; None where they are in memory.
+        decoded: files that were opened; the others were known.
+    """
+
+    images: torch.Tensor
+    kept: torch.Tensor
+    sizes: np.ndarray
+    problems: dict[int, tuple[str, str]]
+    checksum: str
+    path: Path | None = None
+    decoded: int = field(default=0, compare=False)
+
+    def parts(self, count: int = 64) -> Iterator[torch.Tensor]:
+        """The images in order, `count` at a time. Those in a file are read afresh: memory stays flat."""
+        try:
+            opened = open(self.path, "rb") if self.path else None  # closed below
+        except OSError:  # another process has replaced it; it lives on for those who have it open
+            opened = None
+        if opened is None:
+            yield from self.images.split(count)
+            return
+        shape = self.images.shape[1:]
+        with opened as file:
+            left = len(self.images)
+            while left:
+                pixels = np.fromfile(file, np.uint8, min(count, left) * shape.numel())
+                left -= min(count, left)
+                yield torch.from_numpy(pixels).view(-1, *shape)
+
+
+def decode(
+    pictures: Sequence[Picture],
+    size: int,
+    root: str,
+    progress: Progress | None = None,
+    read: Callable[..., object] = read_picture,
+) -> Decoded:
+    """Decode files, or take what an earlier start has decoded.
+
+    Arguments:
+        pictures: at most one for each file.
+        size: the short side becomes this many pixels, and a square is cut around the centre.
+        root: what the pictures belong to; decoding the same root again replaces what was kept of it.
+        progress: called as progress(done, total).
+        read: reads one file (see reading.py).
+
+    Raises `CourseError` where there is room neither on the disk nor in memory.
+    """
+    key = hashlib.sha256(f"{VERSION} {size} {os.path.abspath(root)}".encode(errors="surrogatepass")).hexdigest()[:32]
+    looks = [_look(picture.path) for picture in pictures]
+    whole = keeping.open_kept(key, size)
+    if whole is not None and _is_all(whole, pictures, looks):
+        with contextlib.suppress(OSError, RuntimeError):  # another process removed it just now
+            found = _decoded(whole, 0)
+            if progress:
+                progress(len(pictures), len(pictures))
+            keeping.touch(key)
+            return found
+    needed = len(pictures) * 3 * size * size
+    if not (limit("DISK") and keeping.make_room(needed, key)):
+        if not fits(needed, torch.device("cpu")):
+            raise CourseError(
+                f"{len(pictures):,} images of {size} px take {say_bytes(needed)}, which fits neither on the disk nor into 40 % of "
+                "the free memory. Ask for a smaller size, or for fewer images, or make room (course cache clear)."
+            )
+        key = ""
+    with keeping.writing(key, size, len(pictures)) as out:
+        known = {} if not key else _known(keeping.sources(key, size, whole), pictures, looks)
+        count = _fill(out, pictures, looks, size, known, progress, read)
+        return _decoded(out.finish(_checksum(out)), count)
+
+
+def _look(path: Path) -> keeping.Stamp | None:
+    """Size and times of a file; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_young(stamp: keeping.Stamp, when: int) -> bool:
+    """Whether a file might have been changed after `when` (ns) without its times telling."""
+    return max(stamp[1:]) > when - YOUNG
+
+
+def _digest(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+    except OSError:
+        return ""
+
+
+def _holds(row: Row, picture: Picture, stamp: keeping.Stamp | None) -> bool:
+    """Whether a file is still what it was when its row was written."""
+    if stamp is None or row.stamp is None or tuple(row.stamp) != stamp:
+        return False
+    return not row.digest or row.digest == _digest(picture.path)
+
+
+def _is_all(kept: Kept, pictures: Sequence[Picture], looks: Sequence[keeping.Stamp | None]) -> bool:
+    if [row.path for row in kept.rows] != [_name(picture) for picture in pictures]:
+        return False
+    return all(_holds(*each) for each in zip(kept.rows, pictures, looks, strict=True))
+
+
+def _name(picture: Picture) -> str:
+    return os.fsencode(picture.path).decode("latin-1")  # any bytes, as text that JSON can hold
+
+
+def _known(
+    sources: Sequence[Kept], pictures: Sequence[Picture], looks: Sequence[keeping.Stamp | None]
+) -> dict[int, tuple[Kept, Row]]:
+    """Pictures that an earlier start has decoded, and where."""
+    there = {row.path: (kept, row) for kept in sources for row in kept.rows}
+    found = {}
+    for i, (picture, look) in enumerate(zip(pictures, looks, strict=True)):
+        place = there.get(_name(picture))
+        if place is not None and _holds(place[1], picture, look):
+            found[i] = place
+    return found
+
+
+def _fill(
+    out: keeping.Writer,
+    pictures: Sequence[Picture],
+    looks: Sequence[keeping.Stamp | None],
+    size: int,
+    known: dict[int, tuple[Kept, Row]],
+    progress: Progress | None,
+    read: Callable[..., object],
+) -> int:
+    """Write all pictures in order: what is known is copied, the rest decoded by threads (decoding leaves Python's lock).
+
+    Returns how many were decoded.
+    """
+
+    def work(i: int) -> tuple[Row, np.ndarray | None]:
+        if i in known:
+            kept, row = known[i]
+            pixels = kept.pixels(row)
+            if row.reason is not None or pixels is not None:
+                return row, pixels
+        return _read(pictures[i], looks[i], size, read)
+
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
+        waiting: list[Future] = []
+        total, told = len(pictures), 0.0
+        for i in range(total):
+            while len(waiting) < AHEAD and i + len(waiting) < total:
+                waiting.append(pool.submit(work, i + len(waiting)))
+            out.add(*waiting.pop(0).result())
+            now = time.monotonic()
+            if progress and (now - told > 0.1 or i + 1 == total):
+                told = now
+                progress(i + 1, total)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)  # on Ctrl-C: what is under way ends, milliseconds later
+    return total - len(known)
+
+
+def _read(
+    picture: Picture, stamp: keeping.Stamp | None, size: int, read: Callable[..., object]
+) -> tuple[Row, np.ndarray | None]:
+    """Decode one file. A row without a stamp is one that nobody will rely on."""
+    for _ in range(AGAIN):
+        digest = _digest(picture.path) if stamp and _is_young(stamp, time.time_ns()) else ""
+        found = read(picture.path, size)
+        after = _look(picture.path)
+        if after == stamp:
+            break
+        stamp = after  # it was changed meanwhile: look again
+    else:
+        stamp = None
+    pixels = None if found.pixels is None else np.ascontiguousarray(found.pixels.transpose(2, 0, 1))  # H,W,3 -> 3,H,W
+    row = Row(_name(picture), stamp, digest, found.width, found.height, found.reason, found.remedy)
+    return row, pixels
+
+
+def _checksum(out: keeping.Writer) -> str:
+    digest = begin_checksum((out.count, 3, out.size, out.size))
+    for part in out.read():
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _decoded(kept: Kept, count: int) -> Decoded:
+    good = [i for i, row in enumerate(kept.rows) if row.reason is None]
+    sizes = np.array([(kept.rows[i].width, kept.rows[i].height) for i in good], dtype=np.int64).reshape(-1, 2)
+    problems = {i: (row.reason, row.remedy) for i, row in enumerate(kept.rows) if row.reason is not None}
+    return Decoded(
+        kept.images(), torch.tensor(good, dtype=torch.int64), sizes, problems, kept.checksum, kept.path, count
+    )

@@ -1,0 +1,251 @@
+"""A zip of pictures, unpacked into the cache: once, safely, and as a whole or not at all.
+
+    folder, problems = unpacked(Path("photos.zip"))      # cache/unzipped/<checksum>/files
+
+Whoever made the zip is not trusted: nothing is written outside of that folder, no link is made, bytes are counted
+while they come out (what a zip says about its sizes may be a lie), and two names that differ only by case, which are
+one file on many systems, are told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import stat
+import time
+import unicodedata
+import zipfile
+from pathlib import Path
+
+from ..errors import CourseError
+from ..paths import cache_dir
+from .found import NOTHING_TO_DO, Problem, Problems, printable
+from .table_files import outside
+from .walking import DEEPEST, is_system_name
+
+MOST = 1_000_000  # members
+LARGEST = 1 << 30  # bytes of one member
+SMALL = 64 << 20  # bytes up to which a member may be packed as tightly as it likes: a white drawing is
+TIGHTEST = 200  # times that a larger member may grow
+SMALL_TOTAL, TIGHTEST_TOTAL = 2 << 30, 50  # the same for all of them together
+SPARE = 512 << 20  # bytes that stay free on the disk
+PIECE = 1 << 18
+DAY = 86400.0  # seconds
+WHOLE = "Ask for it again, or unpack it with a program that you trust and give the folder."
+
+
+class _Refused(Exception):
+    """A member that is not unpacked: reason, remedy."""
+
+
+def unpacked(path: Path) -> tuple[Path, tuple[Problem, ...]]:
+    """The folder that a zip was unpacked to, now or earlier, and the members that were left out.
+
+    Raises `CourseError` where the zip is damaged, empty or a bomb, or the disk is full; nothing is kept then.
+    """
+    shown = printable(str(path))
+    try:
+        place = cache_dir() / "unzipped" / _checksum(path)
+        known = _read_report(place)
+        if known is not None:
+            return place / "files", known
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if not members:
+                raise CourseError(f"The zip {shown} is empty. Pack the folder of the pictures again.")
+            if len(members) > MOST:
+                raise CourseError(f"The zip {shown} has {len(members):,} members; up to {MOST:,} are read. {WHOLE}")
+            return place / "files", _unpack_whole(archive, members, path, place)
+    except CourseError:
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        what = "Free some space, or set COURSE_CACHE to a folder on another disk." if full else "Check both."
+        raise CourseError(f"The zip {shown} could not be unpacked into {cache_dir()} ({error}). {what}") from error
+    except Exception as error:  # a damaged zip can fail in a dozen ways
+        raise CourseError(f"The zip {shown} is damaged or cut off ({error}). Copy or download it again.") from error
+
+
+def _checksum(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:20]
+
+
+def _unpack_whole(
+    archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], path: Path, place: Path
+) -> tuple[Problem, ...]:
+    """Unpack beside `place` and rename, so that a folder of this name is always complete."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(place)
+    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.{os.getpid()}.part")
+    try:
+        (temporary / "files").mkdir(parents=True)
+        room = max(0, shutil.disk_usage(temporary).free - SPARE)
+        allowed = max(SMALL_TOTAL, TIGHTEST_TOTAL * path.stat().st_size)
+        unpacking = _Unpacking(archive, temporary / "files", printable(str(path)), allowed, room)
+        for member in members:
+            unpacking.take(member)
+        lines = unpacking.problems.lines()
+        report = {"files": unpacking.files, "bytes": unpacking.bytes, "problems": lines}
+        (temporary / "report.json").write_text(json.dumps(report), encoding="utf-8")
+        try:
+            os.rename(temporary, place)
+        except OSError:
+            if not place.is_dir():  # else another process was faster, and its folder is the same
+                raise
+        return lines
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Unpacking:
+    """Members written below a folder one after the other; what they may not do, and how much they may become."""
+
+    def __init__(self, archive: zipfile.ZipFile, folder: Path, shown: str, allowed: int, room: int) -> None:
+        self.archive, self.folder, self.shown = archive, folder, shown
+        self.allowed, self.room = allowed, room
+        self.problems, self.files, self.bytes = Problems(), 0, 0
+        self._spelt: dict[tuple[str, ...], str] = {}  # folders, whatever their case -> as first spelt
+        self._taken: set[tuple[str, ...]] = set()
+
+    def take(self, member: zipfile.ZipInfo) -> None:
+        """Unpack a member, or add the reason why not."""
+        name = _name(member)
+        try:
+            parts = _safe_parts(name)
+            _check_kind(member, parts)
+            target = self._place(parts, member.is_dir())
+            if not member.is_dir():
+                self._write(member, target)
+                self.files += 1
+        except _Refused as refused:
+            self.problems.add(printable(name)[:300], *refused.args)
+
+    def _place(self, parts: list[str], is_folder: bool) -> Path:
+        """Where a member goes. Folders that differ by case become one, as on systems that do not tell case apart."""
+        keys = [unicodedata.normalize("NFC", part).casefold() for part in parts]
+        folders = len(parts) if is_folder else len(parts) - 1
+        spelt = []
+        for i in range(folders):
+            key = tuple(keys[: i + 1])
+            if key in self._taken:
+                raise _Refused("it is in a folder that is also a file of this zip", "rename one of them")
+            spelt.append(self._spelt.setdefault(key, parts[i]))
+        if not is_folder:
+            if tuple(keys) in self._taken or tuple(keys) in self._spelt:
+                raise _Refused("the zip holds this name twice (upper and lower case are one)", "rename one of them")
+            self._taken.add(tuple(keys))
+            spelt.append(parts[-1])
+        target = self.folder.joinpath(*spelt)
+        try:
+            (target if is_folder else target.parent).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(error) from error
+        return target
+
+    def _write(self, member: zipfile.ZipInfo, target: Path) -> None:
+        most = min(LARGEST, max(SMALL, TIGHTEST * member.compress_size))
+        written = 0
+        try:
+            with open(target, "xb") as file, self.archive.open(member) as source:
+                while piece := source.read(PIECE):
+                    written += len(piece)
+                    self._count(len(piece))
+                    if written > most:
+                        reason = f"it unpacks to more than {most >> 20:,} MB, which no picture of its kind does"
+                        raise _Refused(reason, "leave it out")
+                    file.write(piece)
+        except Exception as error:  # decompressors raise anything
+            self.bytes -= written
+            with contextlib.suppress(OSError):
+                target.unlink()
+            if isinstance(error, (_Refused, CourseError)):
+                raise
+            if isinstance(error, OSError) and error.errno:
+                raise _unwritable(error) from error
+            if isinstance(error, NotImplementedError):
+                raise _Refused(
+                    f"it is packed in a way that cannot be read ({error})", "pack it as a plain zip"
+                ) from error
+            raise _Refused(f"it is damaged in the zip ({error})", "copy or download the zip again") from error
+
+    def _count(self, more: int) -> None:
+        self.bytes += more
+        if self.bytes > self.allowed:
+            raise CourseError(
+                f"The zip {self.shown} unpacks to more than {self.allowed >> 20:,} MB, far more than pictures do; nothing "
+                f"of it was kept. {WHOLE}"
+            )
+        if self.bytes > self.room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """The member's name; where the zip does not say how it is written, UTF-8 if it can be that."""
+    if not member.flag_bits & 0x800:
+        with contextlib.suppress(UnicodeError):
+            return member.filename.encode("cp437").decode("utf-8")
+    return member.filename
+
+
+def _safe_parts(name: str) -> list[str]:
+    """The names that lead to a member; some programs on Windows write a backslash between them."""
+    if reason := outside(name):
+        raise _Refused(f"its path {reason}", "pack the folder of the pictures again")
+    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
+    if not parts:
+        raise _Refused("it has no name", "pack the folder of the pictures again")
+    if any(map(is_system_name, parts)):
+        raise _Refused("a hidden or system file", NOTHING_TO_DO)
+    if len(parts) > DEEPEST:
+        raise _Refused(f"it lies more than {DEEPEST} folders deep", "pack the folder of the pictures itself")
+    if any(len(os.fsencode(part)) > 255 for part in parts):
+        raise _Refused("its name is longer than 255 bytes", "give it a shorter name")
+    return parts
+
+
+def _check_kind(member: zipfile.ZipInfo, parts: list[str]) -> None:
+    mode = stat.S_IFMT(member.external_attr >> 16)
+    if mode == stat.S_IFLNK:
+        raise _Refused("a link, which a zip may not bring", "pack the picture itself")
+    if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise _Refused("no file but a device or a pipe", "leave it out")
+    if member.flag_bits & 1:
+        raise _Refused("it is encrypted", "unpack the zip with its password, and give the folder")
+    if parts[-1].lower().endswith(".zip"):
+        raise _Refused("a zip inside the zip", "unpack it, and pack its pictures")
+
+
+def _unwritable(error: OSError) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        return error  # of the disk, not of this member
+    return _Refused(f"no file can be written under its name ({error.strerror})", "give it a shorter and plain name")
+
+
+def _read_report(place: Path) -> tuple[Problem, ...] | None:
+    """What was left out when a zip was unpacked earlier, or None where that is not there in full."""
+    try:
+        report = json.loads((place / "report.json").read_text(encoding="utf-8"))
+        sizes = [
+            os.stat(os.path.join(here, file)).st_size for here, _, files in os.walk(place / "files") for file in files
+        ]
+        if (len(sizes), sum(sizes)) == (report["files"], report["bytes"]):
+            return tuple(Problem(*line) for line in report["problems"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def _remove_leftovers(place: Path) -> None:
+    """Remove an incomplete folder of this zip, and what killed processes left of it a day or more ago."""
+    shutil.rmtree(place, ignore_errors=True)
+    for path in place.parent.glob(f".{place.name}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > DAY:  # else it may be being written, here or on another machine
+                shutil.rmtree(path, ignore_errors=True)
