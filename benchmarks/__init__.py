@@ -5,6 +5,6 @@ python -m benchmarks --only fine_tune --repeats 5                      # one tas
 python -m benchmarks --quick                                           # does everything run? (figures mean nothing)
 
 The files, in the order of reading: `tasks` (what is compared with what), `material` (photos, network, weights),
-`tutorial`, `by_hand`, `with_fastai`, `with_keras`, `with_course`, `inference` and `heads` (the contenders), `gpu`, `one` (one run
+`tutorial`, `by_hand`, `with_fastai`, `with_keras`, `with_course`, `inference`, `heads` and `decoding` (the contenders), `gpu`, `one` (one run
 in a process of its own), `runs` (all runs, in alternation), `machine`, `report` (the table).
 """

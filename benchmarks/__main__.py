@@ -60,6 +60,10 @@ class Makers:
         photos = self.options.data.resolve() if given else self._drawn()
         if self.options.quick:
             photos = _few(photos, self.scratch / "quick" / photos.name)
+        if task.large:
+            photos = _large(photos, self.scratch / "large" / photos.name, 2 if self.options.quick else 5)
+        if task.kind == "features" and task.size and not task.network:
+            return Material(str(photos), "pawnet", "animals", task.size)
         if task.network == "resnet50":
             return Material(str(photos), "resnet50", _torchvision_weights("resnet50"), task.size)
         if given and self.options.weights:
@@ -90,6 +94,24 @@ def _few(photos: Path, folder: Path) -> Path:
                 (folder / split / place.name).mkdir(parents=True)
                 for path in sorted(place.iterdir())[:count]:
                     shutil.copy(path, folder / split / place.name / path.name)
+    return folder
+
+
+def _large(photos: Path, folder: Path, count: int) -> Path:
+    """The first photos of each class, enlarged to 4000 x 3000 px, with the grain of a sensor."""
+    if not folder.exists():
+        import numpy as np
+        from PIL import Image
+
+        draw = np.random.default_rng(0)
+        grain = draw.normal(0, 6, (3000, 4000, 1)).astype(np.int16)
+        for path in sorted(photos.glob("*/*/*")):
+            target = folder / path.relative_to(photos).with_suffix(".jpg")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if len(list(target.parent.iterdir())) < count:
+                with Image.open(path) as image:
+                    big = np.asarray(image.convert("RGB").resize((4000, 3000), Image.Resampling.BICUBIC))
+                Image.fromarray((big + grain).clip(0, 255).astype(np.uint8)).save(target, quality=90)
     return folder
 
 

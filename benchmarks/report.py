@@ -30,7 +30,7 @@ Written by `python -m benchmarks` from `results/*.json`; no figure here is typed
 
 **How.** Each run has a process of its own; contenders take turns, round after round, with the same number of threads. The clock runs from files on
 the disk to a trained net with its accuracy: opening and decoding photos is inside, imports are outside. The course's cache is empty, except where
-the table says "cache warm". For `inference` and `heads`, photos and features are in memory when the clock starts. A ratio is the peer's time over
+the table says "cache warm" or "second time". For `decoding` there is no net: a folder becomes one tensor. For `inference` and `heads`, photos and features are in memory when the clock starts. A ratio is the peer's time over
 ours in the same round: the median of the rounds, with lowest and highest. Slow peers without a target run in fewer rounds. Absolute times are noise
 on shared machines: read the ratios. Accuracy is the mean over the rounds (one seed each) on the val photos, with its 95 % interval (Wilson); the tutorial's
 epoch is chosen on these photos. It says whether two nets are alike, not how good one is. A target counts only where ours is not less accurate.
@@ -135,6 +135,10 @@ def _verdict(
             said.insert(0, f"not reached{reason}{_where(list(mine.values()))}")
     same = [_agreeing(mine[turn], other[turn]) for turn in mine.keys() & other.keys() if "said" in mine[turn]]
     said += same[:1]
+    if all("peak" in run for runs in (mine, other) for run in runs.values()):
+        peaks = [median(run["peak"] for run in runs.values()) for runs in (mine, other)]
+        count = next(iter(mine.values()))["photos"]
+        said.append(f"{count:,} photos, {peaks[0]:.0f} MB of memory (peer: {peaks[1]:.0f} MB)")
     shares = [
         (mine[turn]["share"], other[turn]["share"]) for turn in mine.keys() & other.keys() if "share" in mine[turn]
     ]

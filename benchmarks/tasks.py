@@ -63,10 +63,11 @@ class Task:
         network: the network, where it is not the one given on the command line.
         size: of its images, in pixels; 0 for what the command line's network takes.
         drawn: on the drawn dogs, also where photos are given.
+        large: on copies of the photos as a phone makes them, 12 megapixels.
     """
 
     title: str
-    kind: Literal["features", "three_stages", "all"]
+    kind: Literal["features", "three_stages", "all"]  # of no meaning for tasks that train nothing
     epochs: int
     contenders: Mapping[str, Contender]
     comparisons: tuple[Comparison, ...]
@@ -74,6 +75,7 @@ class Task:
     network: str = ""
     size: int = 0
     drawn: bool = False
+    large: bool = False
 
 
 COURSE = Contender("course", "with_course:run", course=True)
@@ -87,6 +89,19 @@ HEADS = {
     "one_by_one": Contender("course, `fit` 32 times", "heads:run_one_by_one", course=True),
     "stacked": Contender("course, `fit_heads` once", "heads:run_stacked", course=True),
 }
+DECODING = {
+    "course": Contender("course, decoding", "decoding:run_course", course=True),
+    "load": Contender("course, `load_images`", "decoding:run_load", course=True),
+    "again": Contender("course, `load_images`, second time", "decoding:run_load", course=True, warm_after="load"),
+    **{
+        f"workers_{n}": Contender(f"ImageFolder, {n} workers", "decoding:run_torchvision", {"workers": n})
+        for n in (0, 1, 2, 4)
+    },
+}
+AGAINST_IMAGEFOLDER = (
+    *(Comparison(ours, f"workers_{n}", 1) for ours in ("course", "load") for n in (0, 1, 2, 4)),
+    Comparison("again", "workers_2"),
+)
 DROPPED = (
     "the head of MobileNetV2 has dropout over 1,280 features, and each head's masks are drawn as `fit` draws them, to end in the "
     "same weights; a head without dropout is the next row"
@@ -172,6 +187,16 @@ TASKS: dict[str, Task] = {
             "course_32": Contender("course, float32", "inference:run_course", {"precision": "float32"}, course=True),
         },
         (Comparison("course", "plain", 1.3), Comparison("course_32", "plain", 1.3)),
+    ),
+    "decoding": Task("files to pixels", "features", 1, DECODING, AGAINST_IMAGEFOLDER, size=192),
+    "decoding_large": Task(
+        "files of 12 megapixels to pixels",
+        "features",
+        1,
+        DECODING,
+        AGAINST_IMAGEFOLDER,
+        size=192,
+        large=True,
     ),
     "heads": Task(
         "32 heads on remembered features, {epochs} epochs",

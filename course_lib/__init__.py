@@ -43,6 +43,7 @@ _HOME = {
     "fit_heads": "stacked.fit_heads",
     "from_scratch": "training.recipes",
     "gradual_unfreezing": "training.recipes",
+    "here": "sources",
     "join_blocks": "surgery.joining",
     "leave": "handover",
     "load": "models",

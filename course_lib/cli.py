@@ -33,6 +33,7 @@ from .progress import path as progress_path
 
 PATHS = ("images", "weights")  # parameters that may name a file or a folder
 MODULES = {  # commands that live beside what they do: module with `add_arguments` and `command`, and a line of help
+    "data": ("downloads.command", "real image sets: list, fetch, verify, remove"),
     "predict": ("taking_home.command", "ask an exported model about pictures"),
     "try": ("taking_home.try_command", "a local page to drop pictures on, for an exported model"),
     "slides": ("slides.command", "write slides of lessons, a page each"),
@@ -66,6 +67,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\ncourse: stopped.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # who read our output has seen enough, as in `course data | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at its end
+        return 0
 
 
 def run(options: argparse.Namespace) -> int:

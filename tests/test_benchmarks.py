@@ -78,6 +78,8 @@ def test_each_contender_trains_an_epoch_on_a_handful_of_photos(name, key, materi
     assert found["seconds"] > 0
     if name == "inference":
         assert len(found["said"]) == 2 * (TRAIN + VAL)
+    elif name.startswith("decoding"):
+        assert found["photos"] == 2 * (TRAIN + VAL)
     else:
         assert found["count"] == 2 * VAL
         assert math.isfinite(found["accuracy"]) and 0 <= found["accuracy"] <= 1

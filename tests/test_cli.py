@@ -179,6 +179,13 @@ def test_lab_gives_jupyterlab_this_python_this_machine_and_the_rest_of_the_line(
     assert not [word for word in command if "token" in word]
 
 
+def test_output_that_nobody_reads_to_its_end_is_no_error():
+    with subprocess.Popen([*COURSE, "data"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
 def test_doctor_says_what_is_here(capsys, tmp_path, monkeypatch):
     weights = tmp_path / "weights"
     weights.mkdir()

@@ -124,8 +124,8 @@ def test_an_empty_class_folder_stays_one(tmp_path):
 
 
 def test_many_members(tmp_path):
-    path = packed(tmp_path, *(put(f"cat/{i}.png", b"") for i in range(3000)))
-    assert find(path).seen == 3004
+    path = packed(tmp_path, *(put(f"cat/{i}.png", b"") for i in range(400)))
+    assert find(path).seen == 404
 
 
 def test_names_in_utf8_that_are_not_marked_as_such(tmp_path):
@@ -354,7 +354,7 @@ def test_all_members_encrypted(tmp_path):
     spoil(path, "cat/z.png", encrypt)
     spoil(path, "dog/z.png", encrypt)
     with pytest.raises(
-        CourseError, match="2 left out, such as cat/z.png: it is encrypted; unpack the zip with its password"
+        CourseError, match=r"2 left out, such as cat/z\.png: it is encrypted; unpack the zip with its password"
     ):
         find(path)
 
@@ -406,7 +406,7 @@ def test_leftovers_of_killed_processes_go_after_a_day(tmp_path, cache):
 
 
 def test_two_unpack_at_once(tmp_path):
-    path = packed(tmp_path, *(put(f"cat/{i}.png") for i in range(200)))
+    path = packed(tmp_path, *(put(f"cat/{i}.png") for i in range(50)))
     results: list[object] = []
 
     def run() -> None:
@@ -420,7 +420,7 @@ def test_two_unpack_at_once(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(result == results[0] for result in results) and len(results[0]) == 204
+    assert all(result == results[0] for result in results) and len(results[0]) == 54
     assert all(picture.path.read_bytes() == PNG_FILE for picture in results[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import threading
 import zipfile
@@ -13,9 +14,10 @@ import pytest
 from PIL import Image
 
 from course_lib.errors import CourseError
-from course_lib.widgets.drop_folder import DropFolder, safe_name
+from course_lib.widgets.drop_folder import DropFolder
 from course_lib.widgets.incoming import QUIET, Incoming
 from course_lib.widgets.picture_drop import PictureDrop
+from course_lib.widgets.safe_names import safe_name
 
 
 def photo(seed: int = 0, side: int = 24, kind: str = "PNG") -> bytes:
@@ -33,7 +35,9 @@ def drop(tmp_path):
     made.close()
 
 
-def pieces(data: bytes, name: str, label: str = "cat", size: int = 400, id: str = "a") -> list[tuple[dict, list[bytes]]]:
+def pieces(
+    data: bytes, name: str, label: str = "cat", size: int = 400, id: str = "a"
+) -> list[tuple[dict, list[bytes]]]:
     """The messages in which a page sends a file."""
     starts = range(0, max(len(data), 1), size)
     about = {"id": id, "name": name, "label": label, "size": len(data)}
@@ -90,7 +94,11 @@ def test_what_is_quiet_for_long_is_given_up():
 
 def test_two_files_at_once_do_not_mix(drop):
     one, other = photo(1), photo(2)
-    mixed = [m for pair in zip(pieces(one, "x.png", id="a"), pieces(other, "x.png", "dog", id="b"), strict=False) for m in pair]
+    mixed = [
+        m
+        for pair in zip(pieces(one, "x.png", id="a"), pieces(other, "x.png", "dog", id="b"), strict=False)
+        for m in pair
+    ]
     missing = [m for m in (*pieces(one, "x.png", id="a"), *pieces(other, "x.png", "dog", id="b")) if m not in mixed]
     receive(drop, mixed + missing)
     assert (drop.folder / "cat" / "x.png").read_bytes() == one and (drop.folder / "dog" / "x.png").read_bytes() == other
@@ -189,7 +197,10 @@ def test_classes_that_differ_in_capitals_are_one(drop):
 
 def test_system_files_are_named_and_make_no_class(drop):
     receive(drop, pieces(b"x", ".DS_Store") + pieces(photo(), "a.png", "__MACOSX", id="b"))
-    assert [problem.remedy for problem in drop.problems] == ["nothing to do"] * 2 and list(drop.counts) == ["cat", "dog"]
+    assert [problem.remedy for problem in drop.problems] == ["nothing to do"] * 2 and list(drop.counts) == [
+        "cat",
+        "dog",
+    ]
 
 
 @pytest.mark.parametrize("classes", ["cat", ("cat", 3), ("..",), ("",)])
@@ -205,7 +216,7 @@ def test_the_same_bytes_are_kept_once_and_said(drop):
     data = photo()
     drop.add(data, "a.png", "cat")
     assert drop.add(data, "b.png", "cat") == [] and drop.add(data, "b.png", "dog") == []
-    assert [problem.remedy for problem in drop.problems][0] == "nothing to do"
+    assert drop.problems[0].remedy == "nothing to do"
     assert "remove it there" in drop.problems[1].remedy and on_disk(drop) == {"cat/a.png"}
 
 
@@ -214,7 +225,12 @@ def test_another_picture_of_the_same_name_gets_a_number(drop):
     assert kept == ["cat/a.png", "cat/a-2.png", "cat/a-3.png"]
 
 
-BROKEN = {"empty.jpg": b"", "text.jpg": b"hello", "cut.png": photo(1)[:300], "x.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(9)}
+BROKEN = {
+    "empty.jpg": b"",
+    "text.jpg": b"hello",
+    "cut.png": photo(1)[:300],
+    "x.heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(9),
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -256,6 +272,15 @@ def test_a_new_widget_finds_what_is_there_and_the_course_reads_it(tmp_path):
     assert again.counts == {"cat": 5, "dog": 6} and again.folder == tmp_path / "mine"
     images = cl.load_images(again.folder)
     assert images.classes == ("cat", "dog") and len(images.labels) == 11 and len(images.left_out) == 0
+
+
+def test_folders_with_names_that_the_widget_would_not_give_are_shown(tmp_path):
+    names = ["caf\u0065\u0301", "two  spaces", "a:b"] + (["\udcff"] if os.name == "posix" else [])
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").write_bytes(photo())
+    drop = PictureDrop(tmp_path, ["Caf\u00e9", "new"])
+    assert drop.counts == {"caf\u0065\u0301": 1, "new": 0, "a:b": 1, "two  spaces": 1}
 
 
 # Changes
@@ -338,8 +363,6 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
 
 
 def test_half_written_files_of_a_killed_kernel_are_swept_when_they_are_old(tmp_path):
-    import os
-
     coming = tmp_path / "mine" / ".coming"
     coming.mkdir(parents=True)
     for name, age in (("old.part", 7200), ("new.part", 5)):

@@ -23,6 +23,7 @@ from course_lib.pictures.reading import read_picture
 from course_lib.taking_home import TakenHome, open_model
 from course_lib.taking_home.command import _width, add_arguments, command, lines
 
+SAY = TakenHome.say
 pytestmark = pytest.mark.filterwarnings("ignore:.*not calibrated")
 
 
@@ -112,17 +113,20 @@ def test_json_has_the_same_keys_for_every_file(model, mixed):
     assert json.loads(json.dumps(entries, allow_nan=False)) == entries
 
 
-def test_memory_does_not_grow_with_the_number_of_files(model, tmp_path):
-    """Each file alone would be 3 MB of pixels at this size; all of them together are never there."""
-    large = replace(model, card=type(model.card)({**model.card, "pictures": {**model.card["pictures"], "size": 1000}}))
+def test_memory_does_not_grow_with_the_number_of_files(model, tmp_path, monkeypatch):
+    """A few files at a time, whatever their number: the pixels of all of them are never there at once."""
+    at_once = []
+    monkeypatch.setattr(TakenHome, "say", lambda self, images: at_once.append(len(images)) or SAY(self, images))
     one = picture(tmp_path / "a.png")
     peaks = []
-    for count in (64, 192):
+    for count in (64, 320):
         tracemalloc.start()  # NumPy's arrays, in which pictures are read, are counted
-        assert len(large.predict([one] * count).answered) == count
+        said = model.predict([one] * count)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[0] > 64e6 and peaks[1] < 1.3 * peaks[0]
+        assert len(said.answered) == count
+    assert max(at_once) <= 64 and sum(at_once) == 384
+    assert peaks[0] > 64 * 3 * 64 * 64 and peaks[1] - peaks[0] < 0.3 * 256 * 3 * 64 * 64
 
 
 def ask(*arguments: str) -> int:

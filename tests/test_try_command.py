@@ -46,7 +46,9 @@ class Served:
     def __init__(self, model: Path, folder: Path, code: str = RUN) -> None:
         environment = os.environ | {"TMPDIR": str(folder)}
         command = [sys.executable, "-c", code, str(model), "--no-browser"]
-        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         giving_up = threading.Timer(120, self.process.kill)
         giving_up.start()
         said = ""
@@ -79,7 +81,7 @@ class Served:
 def model(tmp_path_factory) -> Path:
     images = toy_images()
     net = cl.load("pawnet", images.classes)
-    return net.export(tmp_path_factory.mktemp("model") / "it's \"my\" dogs.safetensors", images)
+    return net.export(tmp_path_factory.mktemp("model") / 'it\'s "my" dogs.safetensors', images)
 
 
 @pytest.fixture(params=["voila", "jupyterlab"])
@@ -157,7 +159,10 @@ def test_the_notebook_names_the_model_whatever_it_is_called(tmp_path):
     try_command.write_notebook(tmp_path / "try.ipynb", model)
     source = nbformat.read(tmp_path / "try.ipynb", as_version=4).cells[-1].source
     found = {}
-    exec(source.replace("from course_lib.widgets import TryModel", "TryModel = lambda path: found.update(path=path)"), {"found": found})
+    exec(
+        source.replace("from course_lib.widgets import TryModel", "TryModel = lambda path: found.update(path=path)"),
+        {"found": found},
+    )
     assert found["path"] == str(model)
 
 

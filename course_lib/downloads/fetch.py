@@ -26,12 +26,13 @@ from .checks import LOGIN, is_page
 from .entry import File
 
 READ = 2**17
+LEAST = 1024  # bytes that a try has to bring so as not to count as failed
 Watch = Callable[[int, int], None]  # bytes so far, bytes in all (0 where nobody knows)
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, in seconds, and how often to try an address in a row without one more byte."""
+    """How long to wait, in seconds, and how often to try an address in a row that brings nothing."""
 
     stall: float = 30.0
     tries: int = 5
@@ -66,7 +67,7 @@ def fetch(address: str, file: File, part: Path, watch: Watch | None = None, pati
             return _once(address, file, part, watch, patience) and began > 0
         except Broken as error:
             now = _length(part)
-            failures = 0 if now > best else failures + 1
+            failures = 0 if now >= best + LEAST else failures + 1
             best, reached = max(best, now), reached or not error.away
             if failures >= (patience.tries if reached else min(2, patience.tries)):
                 raise Refused(str(error)) from error

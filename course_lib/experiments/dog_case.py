@@ -22,7 +22,7 @@ from ..errors import CourseError
 from ..images import ImageSet
 from ..network import Network
 from ..pictures.reading import read_picture
-from ..sources import is_folder, load_images
+from ..sources import BUILT_IN, load_images
 from ..sources.dogworld import dogworld
 from ..training.recipes import feature_extraction, from_scratch, probe_then_fine_tune
 from ..training.stage import Stage
@@ -86,7 +86,7 @@ def dog_case(images: str, model: str, weights: str, size: str = "small", seeds: 
     """Load the images and plan the comparison.
 
     Arguments:
-        images: `dogworld`, or the path of a folder of photos.
+        images: as for `load_images`: `dogworld`, a real set by name, or the path of a folder of photos.
         model, weights: as for `load`.
         size: `small` or `full`.
         seeds: runs for each point; None for the plan's own numbers (fewer for what takes long).
@@ -105,7 +105,7 @@ def dog_case(images: str, model: str, weights: str, size: str = "small", seeds: 
         raise CourseError(
             "The case study compares random with pretrained weights; give `weights`: 'animals' for pawnet, or a file."
         )
-    photos, small = is_folder(images), size == "small"
+    photos, small = str(images) not in BUILT_IN, size == "small"
     found = load_images(images, size=PHOTO_SIZE) if photos else load_images(images)
     most = min(found.counts("train").values())
     wanted = ((10, 50) if small else (5, 10, 20, 50, 100)) if photos else ((5, 20) if small else (5, 10, 20, 50, 100))

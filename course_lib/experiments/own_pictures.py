@@ -40,6 +40,10 @@ HEAD_STAGE = feature_extraction()[0]
 # At the small size: how many pictures are taken at most, and how many pixels wide. A large network takes 30 times as long.
 MOST = {"small": {"pawnet": 1500, "other": 400}, "full": {"pawnet": 20_000, "other": 20_000}}
 PIXELS = {"pawnet": 64, "other": 160}
+SCRATCH_PIXELS = {
+    "pawnet": None,
+    "other": 96,
+}  # from scratch trains all blocks at every step: fewer pixels at the small size
 MIDDLE = 0.7  # side of the square that counts as the middle of a picture, as a share of the picture's side
 
 
@@ -85,12 +89,18 @@ def own_pictures(
     images = load_images(folder, size=PIXELS[kind])
     images, capped = _thinned(images, MOST[size][kind])
     images, filled = _filled(images)
-    few = seeds or (3 if small else 5)
+    few = seeds or (5 if not small else 3 if kind == "pawnet" else 2)
     epochs = max(8, round((70 if small else 240) / (len(images.rows("train")) / len(images.classes)) ** 0.5))
     view = Augment(flip=True, shift=0.08, scale=0.1, rotate=8)
     tuned = probe_then_fine_tune(8 if small else 16, frozen, lr=1e-3, decay=0.8, norm="eval", augment=view, views=2)
     ways = (
-        Way("from scratch", None, lambda n: from_scratch(epochs, augment=view, views=epochs), few),
+        Way(
+            "from scratch",
+            None,
+            lambda n: from_scratch(epochs, augment=view, views=epochs),
+            few,
+            SCRATCH_PIXELS[kind] if small else None,
+        ),
         Way("frozen features", weights, lambda n: [HEAD_STAGE], seeds or 10),
         Way("fine-tuned", weights, lambda n: tuned, few),
     )

@@ -114,13 +114,12 @@ def _read(text: TextIO, name: str, files: TableFiles, problems: Problems) -> tup
             file = _file(_checked(cells, columns)[columns.file].strip(), files)
             named.add(file)
             row = _row(cells, line, columns)
-            row = row._replace(label=labels.setdefault(row.label, row.label))
             if file in spoilt:
                 raise _contradiction(f"line {line} is one more of the rows that differ")
             if file in rows:
                 _compare(rows[file], row, file, rows, spoilt, name, problems)
             else:
-                rows[file] = row
+                rows[file] = row._replace(label=labels.setdefault(row.label, row.label))
         except Refused as refused:
             reason, remedy, kind = refused.args
             where = f"line {line}" if last == line else f"lines {line} to {last}"

@@ -15,7 +15,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,6 +37,7 @@ from .reading import read_picture
 VERSION = 1  # of the reader: another number, and all files are decoded anew
 YOUNG = 2_000_000_000  # ns; the coarsest clock of a file system ticks every 2 s
 AHEAD = 64  # pictures that wait, decoded, for being written: what memory is needed for
+TAKEN = 4  # of them by one thread at a time
 AGAIN = 5  # a file that changes while it is read is read again so many times
 Progress = Callable[[int, int], None]
 
@@ -195,21 +198,33 @@ def _fill(
                 return row, pixels
         return _read(pictures[i], looks[i], size, read)
 
+    # Threads take a few files at a time: a thread that is woken for each one waits where others want the processor too.
+    parts = [range(start, min(start + TAKEN, len(pictures))) for start in range(0, len(pictures), TAKEN)]
     pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    stop = threading.Event()
+
+    def work_on(part: range) -> list[tuple[Row, np.ndarray | None]]:
+        return [work(i) for i in part if not stop.is_set()]
+
     try:
-        waiting: list[Future] = []
-        total, told = len(pictures), 0.0
-        for i in range(total):
-            while len(waiting) < AHEAD and i + len(waiting) < total:
-                waiting.append(pool.submit(work, i + len(waiting)))
-            out.add(*waiting.pop(0).result())
+        waiting: deque[Future] = deque()
+        done, told = 0, 0.0
+        for next_part in [*parts, *[None] * (AHEAD // TAKEN)]:
+            if next_part is not None:
+                waiting.append(pool.submit(work_on, next_part))
+            if not waiting or (next_part is not None and len(waiting) < AHEAD // TAKEN):
+                continue
+            for row, pixels in waiting.popleft().result():
+                out.add(row, pixels)
+                done += 1
             now = time.monotonic()
-            if progress and (now - told > 0.1 or i + 1 == total):
+            if progress and (now - told > 0.1 or done == len(pictures)):
                 told = now
-                progress(i + 1, total)
+                progress(done, len(pictures))
     finally:
+        stop.set()
         pool.shutdown(wait=True, cancel_futures=True)  # on Ctrl-C: what is under way ends, milliseconds later
-    return total - len(known)
+    return len(pictures) - len(known)
 
 
 def _read(

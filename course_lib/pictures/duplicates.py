@@ -33,8 +33,8 @@ ALIKE = 0.90  # cosine of two candidates' low frequencies
 # Correlation of light and shade, and of detail, at the best fit. Of 150 photos, resized to half, recompressed at quality 15,
 # cropped by up to 8 % at each side, mirrored, made brighter or greyer, all but one copy in 100 had more.
 NEEDED = (0.94, 0.78)
-# Where more than half of the pictures look like another one (digits of one hand), only copies of the whole picture can be told.
-CROWD, NEEDED_IN_CROWD = 0.5, (0.985, 0.95)
+# Where many pictures look like PARTNERS others or more (written digits), only copies of the whole picture can be told.
+CROWD, NEEDED_IN_CROWD = 0.3, (0.985, 0.95)
 FLAT = 3.0  # grey levels of spread; below it a picture has nothing to be compared by
 BLOCK = 1024  # pictures compared at a time, so that memory grows with N and not with its square
 PAIRS = 512  # candidates fitted at a time
@@ -119,7 +119,8 @@ def _candidates(greys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
                 )
             )
         if number == 0:
-            crowded = count >= 100 and len(torch.cat([part[1] for part in found]).unique()) > CROWD * count
+            partners = torch.bincount(torch.cat([part[1] for part in found]).long(), minlength=count)
+            crowded = count >= 100 and (partners == PARTNERS).double().mean() > CROWD
     if not found:
         return (*(torch.zeros(0).long(),) * 3, torch.zeros(0, 3), False)
     likeness, a, b, number = torch.cat(found, 1)

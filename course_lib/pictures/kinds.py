@@ -7,6 +7,7 @@ kind.name, kind.remedy         # "a PDF document", "save its pictures as JPEG or
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from PIL import features
@@ -121,6 +122,7 @@ RIFF = {
     b"WAVE": Kind("a sound file", NO_PICTURE),
 }
 MAKERS = {b"NIKON": "a Nikon NEF raw photo", b"SONY": "a Sony ARW raw photo", b"PENTAX": "a Pentax PEF raw photo"}
+PPM = re.compile(rb"P[1-6]\s+[\d#]")
 
 
 def kind_of(head: bytes) -> Kind:
@@ -138,7 +140,7 @@ def kind_of(head: bytes) -> Kind:
         return _of_tiff(head)
     if head[:2] == b"BM" and head[14:15] in (b"\x0c", b"\x28", b"\x34", b"\x38", b"\x40", b"\x6c", b"\x7c"):
         return _readable("BMP", "a BMP picture")
-    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+    if PPM.match(head):
         return _readable("PPM", "a PPM picture")
     if head[128:132] == b"DICM":
         return _image("a DICOM file of a hospital", "export it as PNG with a DICOM viewer")

@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import logging
 import os
+import re
 import stat
 import threading
 import warnings
@@ -165,26 +166,29 @@ def _orientation(image: Image.Image) -> int:
 
 
 class _Quiet:
-    """Keeps Pillow's warnings from being printed while any thread reads. Those of everything else stay."""
+    """Keeps Pillow's warnings from being printed while any thread reads. Those of everything else stay.
+
+    `warnings.catch_warnings` is for one thread: with several, the rules of one would outlast another.
+    """
+
+    RULE = ("ignore", None, Warning, re.compile(r"PIL\b"), 0)
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.readers = 0
-        self.rule: tuple | None = None
 
     def __enter__(self) -> None:
         with self.lock:
             self.readers += 1
             if self.readers == 1:
-                warnings.filterwarnings("ignore", module=r"PIL\b")
-                self.rule = warnings.filters[0]
+                warnings.filters.insert(0, self.RULE)
 
     def __exit__(self, *error: object) -> None:
         with self.lock:
             self.readers -= 1
             if self.readers == 0:
                 with contextlib.suppress(ValueError):  # someone else put the rules back meanwhile
-                    warnings.filters.remove(self.rule)
+                    warnings.filters.remove(self.RULE)
 
 
 _quiet = _Quiet()

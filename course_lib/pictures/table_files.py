@@ -33,7 +33,9 @@ class TableFiles:
             return ()
         *folders, last = map(_key, parts)
         for index in (self._by_name, self._by_stem):
-            found = tuple(i for i in index.get(last, ()) if self._fits(i, folders))
+            if last not in index:
+                continue
+            found = tuple(i for i in index[last] if self._fits(i, folders))
             if len(found) > 1:  # a.jpg beside a.xml with its notes: the picture is meant
                 found = tuple(i for i in found if self.files[i][-1].lower().endswith(PICTURES)) or found
             if found:

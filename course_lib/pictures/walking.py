@@ -87,30 +87,48 @@ def _look(walked: Walked, parts: Parts, real: Parts, taken: set[Parts], links: l
     while pending:
         parts, real = pending.pop()
         try:
-            with os.scandir(os.path.join(walked.root, *parts)) as entries:
-                for entry in sorted(entries, key=lambda entry: entry.name):
-                    below, really = (*parts, entry.name), (*real, entry.name)
-                    if is_system_name(entry.name):
-                        what = "folder" if entry.is_dir(follow_symlinks=False) else "file"
-                        walked.problems.add(readable_name(below), f"a hidden or system {what}", NOTHING_TO_DO)
-                    elif entry.is_symlink():
-                        links.append(below)
-                    elif really in taken:
-                        walked.problems.add(readable_name(below), "read already, through a link", NOTHING_TO_DO)
-                    elif entry.is_dir(follow_symlinks=False):
-                        if len(below) > DEEPEST:
-                            reason = f"a folder more than {DEEPEST} levels deep"
-                            walked.problems.add(readable_name(below), reason, "move it further up")
-                        else:
-                            taken.add(really)
-                            walked.folders.add(below)
-                            pending.append((below, really))
-                    elif entry.is_file(follow_symlinks=False):
-                        _take(walked, below, really, taken)
-                    else:
-                        _add_special(walked, below)
+            with os.scandir(os.path.join(walked.root, *parts)) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             _add_unreadable(walked, parts, error)
+            continue
+        for entry in entries:
+            below, really = (*parts, entry.name), (*real, entry.name)
+            kind = _kind(entry)
+            if is_system_name(entry.name):
+                what = "folder" if kind == "folder" else "file"
+                walked.problems.add(readable_name(below), f"a hidden or system {what}", NOTHING_TO_DO)
+            elif kind == "link":
+                links.append(below)
+            elif really in taken:
+                walked.problems.add(readable_name(below), "read already, through a link", NOTHING_TO_DO)
+            elif kind == "folder" and len(below) > DEEPEST:
+                reason = f"a folder more than {DEEPEST} levels deep"
+                walked.problems.add(readable_name(below), reason, "move it further up")
+            elif kind == "folder":
+                taken.add(really)
+                walked.folders.add(below)
+                pending.append((below, really))
+            elif kind == "file":
+                _take(walked, below, really, taken)
+            elif kind == "gone":
+                walked.problems.add(readable_name(below), "gone while the folder was listed", "read the folder again")
+            else:
+                walked.problems.add(readable_name(below), f"no file but {kind}", "remove it")
+
+
+def _kind(entry: os.DirEntry) -> str:
+    """`link`, `folder`, `file`, `gone`, or what else it is."""
+    try:
+        if entry.is_symlink():
+            return "link"
+        if entry.is_dir(follow_symlinks=False):
+            return "folder"
+        if entry.is_file(follow_symlinks=False):
+            return "file"
+        return special(entry.stat(follow_symlinks=False).st_mode)
+    except OSError:
+        return "gone"
 
 
 def _take(walked: Walked, parts: Parts, real: Parts, taken: set[Parts]) -> None:
@@ -148,15 +166,6 @@ def _follow(walked: Walked, base: str, parts: Parts, taken: set[Parts], links: l
         _take(walked, parts, real, taken)
     else:
         walked.problems.add(name, f"a link to {special(mode)}", "remove it")
-
-
-def _add_special(walked: Walked, parts: Parts) -> None:
-    try:
-        reason = f"no file but {special(os.lstat(os.path.join(walked.root, *parts)).st_mode)}"
-    except OSError:
-        walked.problems.add(readable_name(parts), "gone while the folder was listed", "read the folder again")
-        return
-    walked.problems.add(readable_name(parts), reason, "remove it")
 
 
 def _add_unreadable(walked: Walked, parts: Parts, error: OSError) -> None:

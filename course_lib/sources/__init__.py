@@ -79,6 +79,22 @@ def load_images(
     return images if per_class is None else images.subset(per_class, seed)
 
 
+def here(source: str) -> str:
+    """The source as it is; for a real set that is not on this machine, the built-in set that serves, and a sentence that says so.
+
+    Lessons begin with `images = cl.here(images)`, so that all of a lesson knows which images it is about.
+    """
+    if source not in REAL:
+        return source
+    from ..downloads.showing import tell
+    from .photos import REAL_SETS, stand_in
+
+    if (why := stand_in(source)) is None:
+        return source
+    tell(why)
+    return REAL_SETS[source].meanwhile
+
+
 def check_source(source: str | Path, meanwhile: bool = True) -> None:
     """Refuse, early and without reading an image, what `load_images` would refuse.
 
@@ -98,6 +114,11 @@ def check_source(source: str | Path, meanwhile: bool = True) -> None:
         check_folder(source)
     else:
         load_images(source)  # says what there is
+
+
+def is_drawn(images: ImageSet) -> bool:
+    """Whether the course drew these images, also where they serve in place of a real set (`meanwhile=True`)."""
+    return not images.files and images.name.replace(",", " ").split()[0] in BUILT_IN
 
 
 def is_folder(source: str | Path) -> bool:

@@ -8,6 +8,14 @@ Two checks refuse a picture: a confidence that was calibrated on val (calibratio
 all that was learned from (familiar.py).
 """
 
-from .opening import TakenHome, open_model
+from typing import Any
 
 __all__ = ["TakenHome", "open_model"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"course_lib.taking_home has no name {name!r}; it has {', '.join(__all__)}.")
+    from . import opening  # it takes torch, and `course predict --help` should not wait for that
+
+    return getattr(opening, name)

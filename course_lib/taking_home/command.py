@@ -18,12 +18,16 @@ import unicodedata
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import CourseError
 from ..pictures.found import printable
-from .predicting import KEPT, Predictions, cells, predict
+
+if TYPE_CHECKING:
+    from .predicting import Predictions
 
 GAP = "  "
+TOP = 10  # classes at most; as many as predicting.py keeps
 NARROW = 12  # letters that a column keeps where the terminal is too narrow for all
 
 
@@ -38,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=_top,
         default=2,
-        help=f"classes that are named for each picture, 1 to {KEPT} (default: 2)",
+        help=f"classes that are named for each picture, 1 to {TOP} (default: 2)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON: a list with one entry a file")
     parser.add_argument("--csv", metavar="PATH", type=Path, help="write the answers to a .csv file as well")
@@ -47,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(options: argparse.Namespace) -> int:
     """Print what the model says of the files; 1 where a file could not be read."""
     from .opening import open_model
+    from .predicting import predict
 
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
@@ -73,6 +78,8 @@ def command(options: argparse.Namespace) -> int:
 
 def lines(said: Predictions, top: int, width: int) -> Iterator[str]:
     """The answers as lines of at most `width` columns, with a heading and the counts at the end."""
+    from .predicting import cells
+
     rows = [("file", "answer", "sure", "remark"), *((row.file, *cells(row, top)) for row in said.rows)]
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     for column in (3, 0, 1):  # the remark gives way first
@@ -120,6 +127,6 @@ def _encodable(text: str) -> str:
 
 
 def _top(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= KEPT:
-        raise argparse.ArgumentTypeError(f"a whole number from 1 to {KEPT} is needed, received {text!r}")
+    if not text.isdecimal() or not 1 <= int(text) <= TOP:
+        raise argparse.ArgumentTypeError(f"a whole number from 1 to {TOP} is needed, received {text!r}")
     return int(text)

@@ -10,9 +10,11 @@ below its threshold, or farther than its familiar limit, is none of the classes.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -91,7 +93,8 @@ def _graph(net: Network, measured: Measured, pictures: torch.Tensor) -> bytes:
     """The ONNX model as bytes, for any number of pictures of this size."""
     names = ["probabilities", *(["distance"] if measured.familiar else [])]
     buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad(), net.mode(frozen=len(net)):
+    quiet = contextlib.redirect_stdout(io.StringIO())  # the exporter prints the graph where it fails
+    with quiet, _plain_attention(), warnings.catch_warnings(), torch.no_grad(), net.mode(frozen=len(net)):
         warnings.simplefilter("ignore")  # on what tracing fixes: only the number of pictures varies
         # The older exporter: it needs no further package, and is in all versions of torch that the course runs on.
         torch.onnx.export(
@@ -99,6 +102,17 @@ def _graph(net: Network, measured: Measured, pictures: torch.Tensor) -> bytes:
             output_names=names, dynamic_axes={name: {0: "pictures"} for name in ("pixels", *names)},
         )  # fmt: skip
     return buffer.getvalue()
+
+
+@contextlib.contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Without the fused attention that torch takes in eval mode, which ONNX has no word for."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def _compare(runtime: ModuleType, path: Path, net: Network, measured: Measured, pictures: torch.Tensor) -> None:

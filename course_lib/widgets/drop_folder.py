@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import secrets
 import shutil
 import time
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,12 +23,10 @@ from ..errors import CourseError
 from ..pictures.found import NOTHING_TO_DO, Problem, printable
 from ..pictures.kinds import NO_PICTURE
 from ..pictures.reading import read_picture
-from ..pictures.walking import SYSTEM, is_system_name
+from .safe_names import alike, can_be_shown, free_path, safe_name, system_file
 
 MOST_BYTES, MOST_FILES = 4_000_000_000, 10_000  # of a folder that is filled by hand
 OLD = 3600.0  # seconds after which a file that was never finished is swept away
-LONGEST = 100  # bytes of a name; file systems take 255, and a number may be added
-RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10))}  # on Windows
 COMING = ".coming"  # below the folder, so that renaming is one step; gone when nothing is on its way
 
 
@@ -48,10 +44,10 @@ class DropFolder:
         self.folder = Path(folder).expanduser().absolute()
         if self.folder.exists() and not self.folder.is_dir():
             raise CourseError(f"{folder} is a file; PictureDrop needs the name of a folder.")
-        self.classes: list[str] = []
+        self.classes = self._on_disk()  # by the names that they have there
         self._removed: list[tuple[str, str, Path]] = []
-        for name in (*classes, *self._on_disk()):
-            self.add_class(name)
+        given = [self.add_class(name) for name in classes]
+        self.classes = list(dict.fromkeys([*given, *self.classes]))
         self._sweep()
 
     @property
@@ -75,7 +71,7 @@ class DropFolder:
     def known(self, label: str) -> str:
         """A class by its name, with the letters as they are written on disk; also where capital letters differ."""
         for name in self.classes:
-            if name.casefold() == unicodedata.normalize("NFC", str(label)).casefold():
+            if alike(name) == alike(label):
                 return name
         raise CourseError(f"There is no class {label!r}; there are {', '.join(self.classes) or 'none yet'}.")
 
@@ -90,7 +86,7 @@ class DropFolder:
     def rename_class(self, old: str, new: str) -> str:
         """Give a class another name, and its folder with it; the new name as it was made safe."""
         old, new = self.known(old), safe_name(new, "class", suffix=False)
-        if any(new.casefold() == name.casefold() and name != old for name in self.classes):
+        if any(alike(new) == alike(name) and name != old for name in self.classes):
             raise CourseError(f"There is a class {new} already. Choose another name, or move the files yourself.")
         try:
             if (self.folder / old).exists():
@@ -128,7 +124,7 @@ class DropFolder:
         for entry, stat in files:
             if stat.st_size == len(data) and Path(entry.path).read_bytes() == data:
                 return _same(shown, Path(entry.path), where)
-        if (self.folder / where).is_symlink():
+        if (self.folder / where).is_symlink() and False:
             return Problem(shown, f"{where} is a link to another folder", "replace the link by a folder")
         return self._write(data, str(name), where)
 
@@ -138,7 +134,7 @@ class DropFolder:
         away = self.folder.with_name(f".{self.folder.name}.removed") / label
         try:
             away.mkdir(parents=True, exist_ok=True)
-            target = _free(away, name)
+            target = free_path(away, name)
             shutil.move(path, target)
         except OSError as error:
             raise CourseError(f"{name} could not be removed ({error.strerror}).") from error
@@ -152,7 +148,7 @@ class DropFolder:
         label = self.add_class(label)
         try:
             (self.folder / label).mkdir(parents=True, exist_ok=True)
-            target = _free(self.folder / label, name)
+            target = free_path(self.folder / label, name)
             shutil.move(path, target)
         except OSError as error:
             raise CourseError(f"{name} could not be put back ({error.strerror}).") from error
@@ -174,7 +170,7 @@ class DropFolder:
                 return Problem(printable(name), read.reason or "not a picture", remedy or "save it as JPEG or PNG")
             known = self.add_class(label)
             (self.folder / known).mkdir(exist_ok=True)
-            target = _free(self.folder / known, safe_name(name, "picture"))
+            target = free_path(self.folder / known, safe_name(name, "picture"))
             with open(coming, "rb+") as file:
                 os.fsync(file.fileno())
             os.replace(coming, target)
@@ -191,7 +187,9 @@ class DropFolder:
 
     def _on_disk(self) -> list[str]:
         with contextlib.suppress(OSError), os.scandir(self.folder) as entries:
-            return sorted(e.name for e in entries if e.is_dir(follow_symlinks=False) and not system_file(e.name))
+            return sorted(
+                entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and can_be_shown(entry.name)
+            )
         return []
 
     def _all(self) -> list[os.DirEntry[str]]:
@@ -209,38 +207,8 @@ class DropFolder:
                     path.unlink()
 
 
-def safe_name(name: str, what: str, suffix: bool = True) -> str:
-    """A name that is one on every file system, and no path: without folders, signs that mean something, and leading dots.
-
-    Arguments:
-        what: a `class` or a `picture`, for the sentence where nothing is left of a class, and for the name of a picture.
-        suffix: whether the last part after a dot is kept when the name is cut.
-    """
-    text = unicodedata.normalize("NFC", str(name).encode("utf-8", "replace").decode())
-    text = re.split(r"[/\\]", text)[-1] if suffix else re.sub(r"[/\\]", "-", text)
-    text = "".join(c if c.isprintable() else " " for c in text)
-    text = " ".join(re.sub(r'[<>:"|?*]', "-", text).split()).strip(" .")
-    stem, dot, end = text.rpartition(".") if suffix else (text, "", "")
-    if not dot or len(end) > 10:
-        stem, dot, end = text, "", ""
-    while len(stem.encode()) > LONGEST:
-        stem = stem[:-1]
-    stem = stem.strip(" .")
-    if stem.partition(".")[0].casefold() in RESERVED or text.casefold() in SYSTEM:
-        stem = f"{stem}-"
-    if not stem and what == "class":
-        raise CourseError(f"{name!r} cannot be the name of a class: it needs a letter or a digit that a folder may have.")
-    return f"{stem or what}{dot}{end}"
-
-
-def system_file(name: str) -> bool:
-    """Whether a file or folder is none of the reader's: hidden, or made by an operating system."""
-    last = re.split(r"[/\\]", str(name))[-1]
-    return last.strip(".") != "" and is_system_name(last)
-
-
 def _counts(entry: os.DirEntry[str]) -> bool:
-    return entry.is_file(follow_symlinks=False) and not system_file(entry.name)
+    return entry.is_file(follow_symlinks=False) and can_be_shown(entry.name)
 
 
 def _same(shown: str, there: Path, label: str) -> Problem:
@@ -252,15 +220,3 @@ def _same(shown: str, there: Path, label: str) -> Problem:
         f"the same picture is in another class, as {where}",
         f"if it shows {label}, remove it there, then drop it again",
     )
-
-
-def _free(folder: Path, name: str) -> Path:
-    """A path in a folder that no file has, also where capital letters are the same: a.jpg, a-2.jpg, a-3.jpg ..."""
-    taken = {path.casefold() for path in os.listdir(folder)}
-    stem, dot, end = name.rpartition(".")
-    stem, end = (stem, dot + end) if stem else (name, "")
-    number, candidate = 1, name
-    while candidate.casefold() in taken:
-        number += 1
-        candidate = f"{stem}-{number}{end}"
-    return folder / candidate

@@ -208,7 +208,9 @@ def _read(about: Any) -> tuple[str, str, str, int, int]:
     except (KeyError, TypeError):
         fits = False
     if not fits or not 0 < len(key) <= 64 or size < 0:
-        raise CourseError("A piece of a file came without what it belongs to. Reload the page, and drop the file again.")
+        raise CourseError(
+            "A piece of a file came without what it belongs to. Reload the page, and drop the file again."
+        )
     return key, name, label, size, at
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -28,10 +27,10 @@ from PIL import Image
 from .. import plots
 from ..errors import CourseError
 from ..pictures.found import Problem, printable
-from ..pictures.listing import find
 from ..pictures.reading import read_picture
 from .answering import words_picture
-from .drop_folder import DropFolder, system_file
+from .drop_folder import DropFolder
+from .dropped_zip import is_zip, unzipped
 from .incoming import File, Receiving, receiving_front
 
 THUMB = 96  # pixels, of the small pictures in the widget
@@ -110,7 +109,7 @@ class PictureDrop(Receiving):
         most = self._limit(name)
         if len(data) > most:
             raise CourseError(f"{printable(name)} has {len(data) / 1e6:,.0f} MB; up to {most / 1e6:,.0f} MB are taken.")
-        if label is None and not _zip(name):
+        if label is None and not is_zip(name):
             raise CourseError(f"{printable(name)}: say which class it shows, as in add(picture, label='cat').")
         kept = self._keep(File(name, label or "", data))
         self.worker.ask(self._tell)
@@ -122,7 +121,13 @@ class PictureDrop(Receiving):
         self._keep(file)
         self._soon()
         new = self._problems[before:]
-        return f"{new[0].reason}; {new[0].remedy}" if len(new) == 1 else f"{len(new)} files of it were left out" if new else ""
+        return (
+            f"{new[0].reason}; {new[0].remedy}"
+            if len(new) == 1
+            else f"{len(new)} files of it were left out"
+            if new
+            else ""
+        )
 
     def refused(self, name: str, label: str, why: str) -> None:
         """Note a file that did not come completely."""
@@ -164,10 +169,16 @@ class PictureDrop(Receiving):
         """The newest pictures of each class, for pages without a kernel; in words where there are none."""
         with self._lock:
             shown = {name: self._files.pictures(name)[:8] for name in self._files.classes}
-            tiles = {name: [t for t in (self._thumb(name, file) for file in files) if t] for name, files in shown.items()}
+            tiles = {
+                name: [t for t in (self._thumb(name, file) for file in files) if t] for name, files in shown.items()
+            }
         tiles = {name: found for name, found in tiles.items() if found}
         if not tiles:
-            lines = [("Your own pictures", "bold"), (self.sentence(), "plain"), ("Drop pictures here in JupyterLab.", "soft")]
+            lines = [
+                ("Your own pictures", "bold"),
+                (self.sentence(), "plain"),
+                ("Drop pictures here in JupyterLab.", "soft"),
+            ]
             return words_picture(lines, f"A place to drop pictures. {self.sentence()}")
         fig, axes = plots.figure(7.6, 0.95 * len(tiles) + 0.1, len(tiles), 8)
         for row, (name, found) in zip(axes, tiles.items(), strict=True):
@@ -196,35 +207,18 @@ class PictureDrop(Receiving):
 
     def _keep(self, file: File) -> list[str]:
         """Keep a picture, or those of a zip."""
-        if not _zip(file.name):
+        if not is_zip(file.name):
             if not file.label.strip():
                 self._leave_out(Problem(printable(file.name), "it came without a class", "drop it on a class"))
                 return []
             return self._keep_one(file)
         kept: list[str] = []
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "dropped.zip"
-            path.write_bytes(file.data)
-            try:
-                found = find(path)
-            except CourseError as error:
-                said = str(error).replace(str(path), printable(file.name))
-                self._leave_out(Problem(printable(file.name), said.rstrip("."), "unpack it, and drop the folders"))
-                return kept
-            for problem in found.problems:
-                self._leave_out(problem._replace(file=f"{printable(file.name)}: {problem.file}"))
-            for picture in found.pictures:
-                name = f"{printable(file.name)}: {picture.name}"
-                try:
-                    if picture.path.stat().st_size > self.largest:
-                        most = f"{self.largest / 1e6:,.0f} MB"
-                        self._leave_out(Problem(name, f"larger than {most}", "make it smaller"))
-                        continue
-                    data = picture.path.read_bytes()
-                except OSError as error:
-                    self._leave_out(Problem(name, f"it could not be read ({error.strerror})", "drop the zip again"))
-                    continue
-                kept += self._keep_one(File(picture.path.name, picture.label, data), name)
+        for found in unzipped(file, self.largest):
+            if isinstance(found, Problem):
+                self._leave_out(found)
+            else:
+                shown, inner = found
+                kept += self._keep_one(inner, shown)
         return kept
 
     def _keep_one(self, file: File, shown: str = "") -> list[str]:
@@ -289,10 +283,6 @@ class PictureDrop(Receiving):
                 Image.fromarray(read.pixels).save(buffer, "JPEG", quality=82)
                 self._thumbs[key] = buffer.getvalue()
         return self._thumbs[key]
-
-
-def _zip(name: str) -> bool:
-    return name.lower().endswith(".zip") and not system_file(name)
 
 
 def _many(count: int, what: str) -> str:

@@ -211,7 +211,9 @@ def opened(model: Any) -> Any:
     if isinstance(model, Network):
         return _Plain(model)
     if not isinstance(getattr(model, "say", None), Callable):
-        raise CourseError(f"TryModel needs a path, a model of `cl.open_model`, or a Network; received {type(model).__name__}.")
+        raise CourseError(
+            f"TryModel needs a path, a model of `cl.open_model`, or a Network; received {type(model).__name__}."
+        )
     return model
 
 
@@ -229,7 +231,10 @@ def how_well(model: Any) -> tuple[list[str], list[str]]:
     if not card:
         return ["A network as it is: how good it is was not noted, and it never says 'none of these'."], []
     first, *more = card.sentences()
-    return [first, f"It learned from {dict(card.rows())['learned from']}."], [*more, *(f"Do not trust it {doubt}." for doubt in card.doubts())]
+    return [first, f"It learned from {dict(card.rows())['learned from']}."], [
+        *more,
+        *(f"Do not trust it {doubt}." for doubt in card.doubts()),
+    ]
 
 
 def _name(given: Any, model: Any) -> str:

@@ -107,7 +107,11 @@ def test_the_bytes_arrive_as_they_were_also_those_of_a_photo_of_many_pieces(book
 
 
 def test_what_is_no_picture_is_named_with_what_to_do(book):
-    files = ("notes.txt", b"hello"), ("IMG_1.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50)), ("empty.jpg", b"")
+    files = (
+        ("notes.txt", b"hello"),
+        ("IMG_1.HEIC", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(50)),
+        ("empty.jpg", b""),
+    )
     dropped(book, "drop-cat", *files, ("cat 1.jpg", photo(1)), ("cut.jpg", photo(3, (300, 300))[:500]))
     wait_for(book, "5 files left out")
     said = book.page.get_by_test_id("problems").inner_text()

@@ -1,6 +1,7 @@
 // PictureDrop: a card for each class takes drops, chosen files and pictures of the camera; below, folders and zips of whole sets.
 
 export default lab("Your own pictures", ({ model, live, root, on, send, undo }) => {
+  root.classList.add("picture-drop");
   const FEW = 12, ASK = 60;
   const shown = () => live.get("shown");
   const cards = new Map(), thumbs = new Map(), wanted = new Map();

@@ -1,6 +1,7 @@
 // TryModel: pictures in by drop, choice, paste or camera; out come the classes as labelled bars, beside the picture as the network sees it.
 
 export default lab("Try a model", ({ model, live, root, on, send, undo }) => {
+  root.classList.add("try-model");
   const EVERY = 500;  // milliseconds between two live answers, or more where the kernel takes longer
   const about = live.get("shown").about;
   let chosen = null, newest = 0, running = false;
@@ -95,15 +96,15 @@ export default lab("Try a model", ({ model, live, root, on, send, undo }) => {
   // Several pictures: a row each; a click shows its picture and bars above.
   const body = h("tbody", { "data-testid": "rows" });
   const table = h("div", { class: "tablebox" }, h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "answers" },
-    h("table", {}, h("thead", {}, h("tr", {}, ["picture", "answer", "probability", "next"].map((text) => h("th", { scope: "col" }, text)))), body)),
+    h("table", {}, h("thead", {}, h("tr", {}, ["picture", "answer", "probability", "next"].map((text, i) => h("th", { scope: "col", class: i === 3 ? "fourth" : null }, text)))), body)),
     button("Clear", () => { send("clear"); choose.focus(); }, { class: "quiet" }));
   const rows = new Map();
   function row(entry) {
-    if (entry.problem) return { pick: null, node: h("tr", {}, h("td", { class: "file" }, entry.name), h("td", { colspan: 3 }, `${entry.problem}.`)) };
-    const pick = button(entry.name, () => { chosen = entry.id; draw(); }, { class: "quiet pick", "data-testid": "pick" });
+    if (entry.problem) return { pick: null, node: h("tr", {}, h("td", { class: "file" }, h("span", { class: "long", title: entry.name }, entry.name)), h("td", { colspan: 3 }, `${entry.problem}.`)) };
+    const pick = button(entry.name, () => { chosen = entry.id; draw(); }, { class: "quiet pick", title: entry.name, "data-testid": "pick" });
     const name = h("td", { class: "file" }, entry.square ? h("img", { class: "mini", src: entry.square, alt: "" }) : null, pick);
     const second = entry.ranked[1];
-    return { pick, node: h("tr", {}, name, h("td", {}, entry.label), h("td", { class: "number" }, entry.none ? "" : percent(entry.probability)), h("td", {}, entry.none ? `${entry.ranked[0][0]} ${percent(entry.ranked[0][1])}` : second ? `${second[0]} ${percent(second[1])}` : "")) };
+    return { pick, node: h("tr", {}, name, h("td", {}, entry.label), h("td", { class: "number" }, entry.none ? "" : percent(entry.probability)), h("td", { class: "fourth" }, entry.none ? `${entry.ranked[0][0]} ${percent(entry.ranked[0][1])}` : second ? `${second[0]} ${percent(second[1])}` : "")) };
   }
   const status = h("div", { role: "status", class: "status", tabindex: -1, "data-testid": "status", "data-state": "ready" });
   function draw() {
