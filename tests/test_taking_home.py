@@ -438,33 +438,50 @@ def test_a_deep_card_is_refused(path, tmp_path):
 
 
 KILLS = """
-import os, random, signal, sys, time
+import os, signal, sys
 import course_lib, torch
+from course_lib.taking_home import model_file, open_model
 sys.path.insert(0, sys.argv[1])
 from toys import make, toy_images
 torch.set_num_threads(1)
-net, images, random_ = make("pawnet"), toy_images(train=6, val=3, test=3), random.Random(0)
-net.export("first.safetensors", images)
-for _ in range(10):
+net, images, steps = make("pawnet"), toy_images(train=6, val=3, test=3), 0
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+
+def count(event, arguments):
+    global steps
+    if event in ("open", "os.rename", "os.remove") and "safetensors" in str(arguments):
+        steps -= 1
+        if steps == 0:
+            die()
+
+def write_half(path, data):
+    with open(path, "wb") as file:
+        file.write(data[: len(data) // 2])
+        file.flush()
+        die()
+
+for steps in range(1, 11):
     child = os.fork()
     if not child:
-        while True:
-            net.export("a.safetensors", images)
-    time.sleep(random_.uniform(0.05, 0.5))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    if os.path.exists("a.safetensors"):
-        print(*course_lib.taking_home.open_model("a.safetensors").classes)
+        sys.addaudithook(count)
+        if steps == 1:  # in the middle of the bytes, not between two steps
+            steps, model_file.write_bytes = 0, write_half
+        net.export("a.safetensors", images)
+        os._exit(7)
+    _, status = os.waitpid(child, 0)
+    there = os.path.exists("a.safetensors")
+    print("killed" if os.WIFSIGNALED(status) else "done", *(open_model("a.safetensors").classes if there else ()), flush=True)
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
-def test_an_export_killed_ten_times_leaves_a_whole_file_or_none(tmp_path):
-    """Killed at random moments while it writes: what is there under the name always opens."""
-    code = KILLS.replace("import course_lib,", "import course_lib, course_lib.taking_home,")
-    given = [sys.executable, "-c", code, str(Path(__file__).parent)]
+def test_an_export_killed_at_each_step_leaves_a_whole_file_or_none(tmp_path):
+    """Killed while it writes, and at each step with a file: what is there under the name always opens."""
+    given = [sys.executable, "-c", KILLS, str(Path(__file__).parent)]
     done = subprocess.run(given, cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() and set(done.stdout.splitlines()) == {" ".join(CLASSES)}
-    names = [p.name for p in tmp_path.iterdir() if not p.name.startswith(".")]
-    assert sorted(names) == ["a.safetensors", "first.safetensors"]
+    said = [line.split() for line in done.stdout.splitlines()]
+    assert len(said) == 10 and all(words[1:] in ([], list(CLASSES)) for words in said)
+    assert said[:3] == [["killed"]] * 3 and said[-1] == ["done", *CLASSES]
+    assert ["killed", *CLASSES] in said, "one kill comes after the file got its name"
+    assert all(p.name == "a.safetensors" or p.name.startswith(".") for p in tmp_path.iterdir())

@@ -106,7 +106,7 @@ def dog_case(images: str, model: str, weights: str, size: str = "small", seeds: 
             "The case study compares random with pretrained weights; give `weights`: 'animals' for pawnet, or a file."
         )
     photos, small = str(images) not in BUILT_IN, size == "small"
-    found = load_images(images, size=PHOTO_SIZE) if photos else load_images(images)
+    found = load_images(images, photo_size=PHOTO_SIZE)
     most = min(found.counts("train").values())
     wanted = ((10, 50) if small else (5, 10, 20, 50, 100)) if photos else ((5, 20) if small else (5, 10, 20, 50, 100))
     per_class = tuple(n for n in wanted if n <= most) or (most,)

@@ -88,6 +88,7 @@ def decode(
     root: str,
     progress: Progress | None = None,
     read: Callable[..., object] = read_picture,
+    copy_from: str | None = None,
 ) -> Decoded:
     """Decode files, or take what an earlier start has decoded.
 
@@ -97,10 +98,11 @@ def decode(
         root: what the pictures belong to; decoding the same root again replaces what was kept of it.
         progress: called as progress(done, total).
         read: reads one file (see reading.py).
+        copy_from: another root; what was decoded for it is copied.
 
     Raises `CourseError` where there is room neither on the disk nor in memory.
     """
-    key = hashlib.sha256(f"{VERSION} {size} {os.path.abspath(root)}".encode(errors="surrogatepass")).hexdigest()[:32]
+    key = _key(root, size)
     looks = [_look(picture.path) for picture in pictures]
     whole = keeping.open_kept(key, size)
     if whole is not None and _is_all(whole, pictures, looks):
@@ -119,9 +121,16 @@ def decode(
             )
         key = ""
     with keeping.writing(key, size, len(pictures)) as out:
-        known = {} if not key else _known(keeping.sources(key, size, whole), pictures, looks)
+        there = keeping.sources(key, size, whole) if key else []
+        if copy_from is not None and (other := keeping.open_kept(_key(copy_from, size), size)):
+            there.append(other)
+        known = _known(there, pictures, looks)
         count = _fill(out, pictures, looks, size, known, progress, read)
         return _decoded(out.finish(_checksum(out)), count)
+
+
+def _key(root: str, size: int) -> str:
+    return hashlib.sha256(f"{VERSION} {size} {os.path.abspath(root)}".encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def _look(path: Path) -> keeping.Stamp | None:

@@ -35,6 +35,7 @@ def load_images(
     *,
     meanwhile: bool = False,
     download: bool = False,
+    photo_size: int | None = None,
     **knobs: Any,
 ) -> ImageSet:
     """A built-in image set or a real one by name, or a folder of photos by path.
@@ -47,6 +48,7 @@ def load_images(
         meanwhile: where a real set is not on this machine, go on with the built-in one that its entry names, and say so.
             Other sources are always there, so for them it changes nothing.
         download: fetch a real set that is not on this machine. Without it nothing is ever downloaded.
+        photo_size: `size` for photos, folders and real sets, in pixels; what the course draws itself keeps its own size.
         knobs: options of the source: for dogworld `domain`, `task`, `which`, `cats`; for digits `domain`; for a folder
             `table`, `progress`; for all, folders and real sets included, `size`.
 
@@ -54,6 +56,10 @@ def load_images(
     """
     if download and str(source) not in REAL:
         raise CourseError(f"download=True is for real sets, see `course data`; received it with {str(source)!r}.")
+    if photo_size is not None and str(source) not in BUILT_IN:
+        if "size" in knobs:
+            raise CourseError(f"Received size={knobs['size']} and photo_size={photo_size}; give one of them.")
+        knobs["size"] = photo_size
     if str(source) in BUILT_IN:
         make = _built_in(str(source))
     elif isinstance(source, str) and source in REAL:

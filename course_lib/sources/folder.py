@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..cache.memory import fits
 from ..errors import CourseError
 from ..images import ImageSet
 from ..paths import atomic
@@ -67,7 +66,6 @@ def folder(
     groups = _duplicates(decoded)
     cut = split_pictures(labels, groups, [picture.split for picture in pictures], seed, found.classes)
     _refuse_untested(found, cut.splits)
-    copies = [_copy(pictures[row], pictures[other]) for row, other in cut.dropped.items()]
     images = ImageSet(
         name=_name(root),
         images=decoded.images,
@@ -76,11 +74,18 @@ def folder(
         splits=cut.splits,
         factors={"width": decoded.sizes[:, 0], "height": decoded.sizes[:, 1], "duplicate": groups},
         files=tuple(str(picture.path) for picture in pictures),
-        left_out=(*found.problems, *_lines([*failed, *copies])),
+        left_out=(*found.problems, *_lines(failed)),
         notes=cut.notes,
         checksum=decoded.checksum,
     )
-    return _without(images, cut.dropped) if cut.dropped else images
+    if not cut.dropped:
+        return images
+    kept = [i for i in range(len(pictures)) if i not in cut.dropped]
+    fewer = decode([pictures[i] for i in kept], size, f"{found.root} without copies", copy_from=found.root)
+    if len(fewer.images) != len(kept):
+        raise CourseError(f"Files in {found.root} changed while they were read. Read the folder again.")
+    copies = [_copy(pictures[row], pictures[other]) for row, other in cut.dropped.items()]
+    return _without(images, kept, fewer, (*found.problems, *_lines([*failed, *copies])))
 
 
 def check_folder(root: str | Path, table: str | Path | None = None) -> None:
@@ -164,29 +169,24 @@ def _duplicates(decoded: Decoded) -> np.ndarray:
     return groups
 
 
-def _without(images: ImageSet, dropped: dict[int, int]) -> ImageSet:
-    """The set without some rows: copies across the reader's own splits."""
-    if not fits(images.images.nbytes, torch.device("cpu")):
-        raise CourseError(
-            f"{len(dropped):,} pictures of {images.name} are in two splits, for example {images.files[min(dropped)]}, and there is too "
-            "little memory to leave them out here. Remove them from train and val: images are listed by course_lib.audit."
-        )
-    kept = torch.tensor([row for row in range(len(images.images)) if row not in dropped], dtype=torch.int64)
-    factors = {name: values[kept.numpy()] for name, values in images.factors.items()}
+def _without(images: ImageSet, kept: list[int], fewer: Decoded, left_out: tuple[Problem, ...]) -> ImageSet:
+    """The set of the rows that are kept; the others are copies across the reader's own splits."""
+    factors = {name: values[kept] for name, values in images.factors.items()}
     # A group of which one picture is left is none, and those after it move up.
     groups = factors["duplicate"]
-    whole = [group for group in range(groups.max() + 1) if (groups == group).sum() > 1]
+    whole = [group for group in range(groups.max(initial=-1) + 1) if (groups == group).sum() > 1]
     factors["duplicate"] = np.array([whole.index(group) if group in whole else -1 for group in groups], dtype=np.int64)
     place = torch.full((len(images.images),), -1)
     place[kept] = torch.arange(len(kept))
     return ImageSet(
         name=images.name,
-        images=images.images[kept],
+        images=fewer.images,
         labels=images.labels[kept],
         classes=images.classes,
         splits={split: place[rows] for split, rows in images.splits.items()},
         factors=factors,
-        files=tuple(images.files[row] for row in kept.tolist()),
-        left_out=images.left_out,
+        files=tuple(images.files[row] for row in kept),
+        left_out=left_out,
         notes=images.notes,
+        checksum=fewer.checksum,
     )

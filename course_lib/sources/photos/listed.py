@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ...errors import CourseError
 from ...pictures.found import Picture, printable
+from .flower_names import FLOWERS
 from .needs import loadmat
 
 PHOTOS = (".jpg", ".jpeg", ".png")
@@ -109,20 +110,17 @@ def flowers(root: Path) -> Listed:
     folder = root / "flowers-102"
     labels = loadmat(folder / "imagelabels.mat")["labels"].ravel().astype(int)
     sets = loadmat(folder / "setid.mat")
-    from torchvision.datasets import Flowers102
-
-    classes = tuple(Flowers102.classes)
     pictures = [
         Picture(
             folder / "jpg" / f"image_{number:05d}.jpg",
             f"image_{number:05d}.jpg",
-            classes[labels[number - 1] - 1],
+            FLOWERS[labels[number - 1] - 1],
             split,
         )
         for key, split in (("trnid", "train"), ("valid", "val"), ("tstid", "test"))
         for number in sets[key].ravel().astype(int).tolist()
     ]
-    return Listed(pictures, classes)
+    return Listed(pictures, FLOWERS)
 
 
 LISTS: dict[str, Callable[[Path], Listed]] = {
