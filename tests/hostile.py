@@ -178,6 +178,8 @@ def _good() -> dict[str, tuple[Callable[[], bytes], np.ndarray, int]]:
     add("jpeg with exif of silly counts", PICTURE, "JPEG", tolerance=6, quality=95, exif=b"Exif\0\0" + tiff({271: (2, 0xFFFFFFF0, 99), 274: (3, 70000, 1)}))  # fmt: skip
     add("jpeg with a broken profile", PICTURE, "JPEG", tolerance=6, quality=95, icc_profile=b"no profile" * 30)
     grey_profile = bytes(bytearray(display_p3()).replace(b"RGB ", b"GRAY"))
+    add("jpeg cmyk with a broken profile", cmyk, "JPEG", tolerance=6, quality=95, icc_profile=b"no profile" * 30)
+    add("jpeg cmyk with a profile of three colours", cmyk, "JPEG", tolerance=6, quality=95, icc_profile=display_p3())
     add("jpeg with a grey profile", PICTURE, "JPEG", tolerance=6, quality=95, icc_profile=grey_profile)
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     add("jpeg with sRGB", PICTURE, "JPEG", tolerance=6, quality=95, icc_profile=srgb)
@@ -269,6 +271,8 @@ def _good() -> dict[str, tuple[Callable[[], bytes], np.ndarray, int]]:
     gaps = (GREY / 255).astype(np.float32)
     gaps[:2, :2] = np.nan
     add("tiff fractions and NaN", Image.fromarray(gaps), "TIFF", greys, 4)
+    gaps.view(np.uint32)[0, :4] = (0x7F800001, 0xFFFFFFFF, 0x7F800000, 0xFF800000)  # NaN that signals, and infinities
+    add("tiff fractions and infinities", Image.fromarray(gaps), "TIFF", greys, 4)
     if "avif" in features.modules and features.check("avif"):
         add("avif", PICTURE, "AVIF", tolerance=12, quality=95)
     return good

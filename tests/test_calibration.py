@@ -86,6 +86,12 @@ def test_the_calibration_error_by_hand():
     assert calibration_error(probabilities, labels, bins=5) == pytest.approx(expected, abs=1e-6)
 
 
+def test_low_confidence_has_ranges_of_its_own():
+    probabilities = torch.tensor([[0.18, 0.17, 0.17, 0.16, 0.16, 0.16], [0.25, 0.15, 0.15, 0.15, 0.15, 0.15]])
+    labels = torch.tensor([1, 0])  # 0.18 and wrong; 0.25 and right: two ranges of five
+    assert calibration_error(probabilities, labels, bins=5) == pytest.approx((0.18 + 0.75) / 2, abs=1e-6)
+
+
 def test_calibration_repairs_what_a_scale_has_spoilt():
     scores, labels = drawn(4000, scale=4.0)
     val, test = slice(0, 2000), slice(2000, 4000)

@@ -18,6 +18,7 @@ import pytest
 from bad_server import BadServer
 from test_downloads import CONTENT, SIZE, toy
 
+from course_lib.cache.cached import clear
 from course_lib.downloads.command import ACTIONS, add_arguments, command
 from course_lib.downloads.places import own_folder, part_path
 from course_lib.downloads.showing import bar
@@ -74,6 +75,12 @@ def test_fetch_list_verify_remove(server, own, capsys):
     assert "Removed toy: " in capsys.readouterr().out and not (own / "toy").exists()
     with pytest.raises(CourseError, match="was not downloaded by the course"):
         course("remove", "toy")
+
+
+def test_clearing_the_cache_leaves_downloads_alone(server, own):
+    assert course("fetch", "toy") == 0
+    clear()
+    assert course("verify", "toy") == 0 and (own / "toy" / "toy").is_dir()
 
 
 def test_what_has_arrived_is_in_the_list(server, own, capsys):

@@ -123,7 +123,7 @@ def test_a_change_that_leaves_size_and_time_as_they_were_is_noticed(photos):
 def test_a_change_within_one_tick_of_the_clock_is_noticed(photos, monkeypatch):
     """On a disk whose clock has stopped: all three numbers of a stamp stay as they are, and only the bytes differ."""
     path, now = photos / "005.bmp", time.time_ns()
-    monkeypatch.setattr(decoding, "_look", lambda path: (path.stat().st_size, now, now))
+    monkeypatch.setattr(decoding, "look_at", lambda path: (path.stat().st_size, now, now))
     Image.new("RGB", (30, 30), "red").save(path)
     decode(pictures(photos), SIZE, str(photos))
     Image.new("RGB", (30, 30), "blue").save(path)

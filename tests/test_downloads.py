@@ -135,6 +135,7 @@ BADLY = {
     "half of it": (["other"] * 9, f"it sends {SIZE // 2:,} bytes instead of {SIZE:,}: another file, or a login page"),
     "other bytes": (["wrong"], "its SHA-256 is"),
     "always cut off at once": (["cut 0"] * 9, f"the connection ended after 0 of {SIZE:,} bytes"),
+    "some bytes at a time, for ever": (["cut 10"] * 9, "the connection ended after"),
     "always silent": (["stall 0"] * 9, "it sent nothing for 0.5 s"),
 }
 

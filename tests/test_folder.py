@@ -16,7 +16,7 @@ from PIL import Image
 
 from course_lib.errors import CourseError
 from course_lib.evaluation import evaluate
-from course_lib.images import ImageSet
+from course_lib.images import ImageSet, checksum
 from course_lib.models import load
 from course_lib.pictures.found import NOTHING_TO_DO
 from course_lib.sources import load_images
@@ -226,7 +226,7 @@ def test_copies_stay_on_one_side(photos):
     assert [len(images.rows(split)) for split in ("train", "val", "test")] == [15, 5, 5]
 
 
-def test_of_copies_in_the_reader_s_own_folders_the_one_in_test_stays(tmp_path):
+def test_of_copies_in_the_reader_s_own_folders_the_one_in_test_stays(tmp_path, monkeypatch):
     root = with_splits(tmp_path, train=6, val=3, test=3)
     shutil.copy(root / "test" / "cat" / "00.png", root / "train" / "cat" / "leak.png")
     shutil.copy(root / "test" / "cat" / "00.png", root / "val" / "dog" / "leak.png")
@@ -239,7 +239,8 @@ def test_of_copies_in_the_reader_s_own_folders_the_one_in_test_stays(tmp_path):
     assert "another class, cat" in problems["val/dog/leak.png"]
     assert (images.factors["duplicate"] == -1).all()
     add_up(images, 27)
-    assert images.checksum == folder(root, size=32).checksum
+    monkeypatch.setattr("course_lib.pictures.decoding._read", lambda *args: pytest.fail("decoded again"))
+    assert images.checksum == folder(root, size=32).checksum == checksum(images.images)
 
 
 def test_a_table_and_a_zip_give_what_the_folder_gives(photos, tmp_path):

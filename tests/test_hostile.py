@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import socket
 import struct
@@ -16,10 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hostile import BAD, GOOD, JPEG, NOISE, PICTURE, SCENE, Changed, H, W, display_p3, saved
+from hostile import BAD, GOOD, JPEG, NOISE, SCENE, Changed, H, W, display_p3, lay
 from PIL import Image, ImageOps
 
 from course_lib.pictures import reading
+from course_lib.pictures.listing import find
 from course_lib.pictures.reading import Read, read_picture
 
 SIZE = 32
@@ -331,5 +331,34 @@ def test_wrong_bits_in_the_header(tmp_path, name):
         fuzz(tmp_path / "a", bytes(changed))
 
 
-def test_it_is_the_cut_that_makes_it_fail():
-    assert saved(PICTURE, "JPEG", quality=95) == JPEG and Image.open(io.BytesIO(JPEG)).size == (W, H)
+# All of it at once
+
+
+@pytest.mark.parametrize("part", [1.0, 0.6])
+def test_a_large_file_is_read_from_the_disk_with_the_same_outcome(tmp_path, monkeypatch, part):
+    """Small files are taken into memory as a whole, large ones are not: here all count as large."""
+    files = [make() for make, _, _ in GOOD.values()] + [data for data, _ in BAD.values()]
+    for i, data in enumerate(files):
+        (tmp_path / f"{i:04}").write_bytes(data[: int(part * len(data))])
+    paths = sorted(tmp_path.iterdir())
+    small = [read_picture(path, SIZE) for path in paths]
+    monkeypatch.setattr(reading, "IN_MEMORY", -1)
+    large = [read_picture(path, SIZE) for path in paths]
+    for one, other in zip(small, large, strict=True):
+        assert (one.pixels is None) == (other.pixels is None) and one[1:3] == other[1:3], (one[1:], other[1:])
+        assert one.pixels is None or np.array_equal(one.pixels, other.pixels)
+    assert sum(read.pixels is not None for read in small) >= (len(GOOD) if part == 1 else 5)
+
+
+def test_in_one_folder_every_file_ends_as_a_picture_or_in_the_report(tmp_path):
+    for i, (make, _, _) in enumerate(GOOD.values()):
+        lay(tmp_path, f"good/{i}.jpg", data=make())
+    for name, (data, _) in BAD.items():
+        lay(tmp_path, f"bad/{name}", data=data)
+    written = sum(len(files) for _, _, files in os.walk(tmp_path))
+    found = find(tmp_path)
+    assert found.seen == written == len(GOOD) + len(BAD) == len(found.pictures) + sum(p.count for p in found.problems)
+    reads = {picture.name: read_picture(picture.path, SIZE) for picture in found.pictures}
+    assert all((read.pixels is None) == bool(read.reason and read.remedy) for read in reads.values())
+    loaded = {name.split("/")[0] for name, read in reads.items() if read.pixels is not None}
+    assert loaded == {"good"} and sum(read.pixels is not None for read in reads.values()) == len(GOOD)

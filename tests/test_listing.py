@@ -188,6 +188,16 @@ def test_a_link_inside_what_a_link_leads_to(tmp_path):
     check(find(tmp_path), CAT_DOG | {"wolf/1.png": "wolf", "wolf/old/2.png": "wolf"}, lost)
 
 
+def test_a_link_to_a_folder_of_which_a_part_was_read_through_another_link(tmp_path):
+    lay(tmp_path, *TWO, ".store/1.png", ".store/old/2.png", ".store/old/more/3.png", ".store/4.png")
+    (tmp_path / "cat" / "old").symlink_to("../.store/old")
+    (tmp_path / "cat" / "one.png").symlink_to("../.store/1.png")
+    (tmp_path / "dog" / "store").symlink_to("../.store")
+    more = {"cat/old/2.png": "cat", "cat/old/more/3.png": "cat", "cat/one.png": "cat", "dog/store/4.png": "dog"}
+    lost = {".store": "hidden", "dog/store/1.png": "read already", "dog/store/old": "read already"}
+    check(find(tmp_path), CAT_DOG | more, lost)
+
+
 def test_the_folder_itself_may_be_a_link(tmp_path):
     lay(tmp_path / "photos", *TWO)
     (tmp_path / "link").symlink_to("photos")
@@ -307,6 +317,16 @@ def test_many_problems_of_one_kind_are_counted(tmp_path, monkeypatch):
     found = find(lay(tmp_path, *TWO, *(f"loose{i}.png" for i in range(12))))
     assert len(found.problems) == 6 and found.problems[-1][0] == "7 more" and found.problems[-1].count == 7
     assert found.seen == 16 and sum(problem.count for problem in found.problems) == 12
+
+
+def test_a_line_of_the_report_that_stands_for_many_counts_them_all(monkeypatch):
+    monkeypatch.setattr(found_module, "LISTED", 2)
+    problems = found_module.Problems()
+    for i in range(6):
+        problems.add(f"{i}", f"wrong in this way: {i}", "mend it", count=10, kind="wrong")
+    problems.add("other", "wrong", "leave it")
+    assert problems.total == 61 == sum(problem.count for problem in problems.lines())
+    assert problems.lines()[-1] == ("40 more", "wrong", "mend it", 40) and len(problems.lines()) == 4
 
 
 # What nothing can come of

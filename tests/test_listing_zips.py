@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 import struct
 import threading
 import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -160,10 +158,10 @@ def test_other_packings(tmp_path, method):
     check(find(packed(tmp_path, put("cat/c.png", compress_type=method))), CAT_DOG | {"cat/c.png": "cat"})
 
 
-def test_a_zip_behind_something_else(tmp_path):
+def test_a_zip_behind_another_file_is_told_by_that(tmp_path):
     path = packed(tmp_path)
-    path.write_bytes(path.read_bytes() + b"")
-    check(find(path), CAT_DOG)
+    path.write_bytes(b"\x7fELF" + path.read_bytes())
+    refused(path, "is a file, a program")
 
 
 # Members that are left out: name -> what packs it, words of the reason
@@ -422,7 +420,3 @@ def test_two_unpack_at_once(tmp_path):
         thread.join()
     assert all(result == results[0] for result in results) and len(results[0]) == 54
     assert all(picture.path.read_bytes() == PNG_FILE for picture in results[0])
-
-
-def test_the_file_made_here_is_what_it_should_be():
-    assert zlib.crc32(PNG_FILE) == zlib.crc32(io.BytesIO(PNG_FILE).read())

@@ -400,7 +400,7 @@ def test_meanwhile_a_built_in_set_serves_and_it_is_said(name, caplog, own, few):
     with caplog.at_level(logging.WARNING, "course_lib"):
         images = load_images(name, meanwhile=True, size=192)
     assert images.name.startswith(REAL_SETS[name].meanwhile)
-    assert sources.is_drawn(images) and ("species" in images.name) == (name == "pets-species")
+    assert ("species" in images.name) == (name == "pets-species")
     (line,) = [record.getMessage() for record in caplog.records]
     assert f"{REAL_SETS[name].title} is not on this machine" in line and f"course data fetch {name}" in line
     assert REAL_SETS[name].licence in line
@@ -437,7 +437,7 @@ print("STDERR", shown.stderr)
 def test_where_it_is_here_meanwhile_changes_nothing(lab, caplog, few):
     _mnist(lab / "MNIST" / "raw")
     mnist = load_images("mnist", meanwhile=True)
-    assert mnist.name == "mnist" and not sources.is_drawn(mnist) and not caplog.records
+    assert mnist.name == "mnist" and not caplog.records
     assert load_images("digits", meanwhile=True).name.startswith("digits")
 
 

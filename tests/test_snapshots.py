@@ -171,26 +171,27 @@ def test_falls_finds_the_place_that_counts():
 
 def test_three_pictures_in_two_classes_run_with_a_warning():
     images = replace(toy([-1, 0, 0]), splits={"train": torch.tensor([0, 1]), "test": torch.tensor([2])})
-    filled, notes = _filled(images)
-    assert len(notes) == 1 and "NO NUMBER" in notes[0]
+    filled = _filled(images)
+    assert len(filled.notes) == 1 and "EVERY NUMBER BELOW FLATTERS" in filled.notes[0]
     assert all(set(filled.labels[filled.rows(split)].tolist()) == {0, 1} for split in ("train", "val", "test"))
     assert len(filled.labels) == len(filled.factors["duplicate"])
     assert set(filled.labels[by_scene(filled, 0)["test"]].tolist()) == {0, 1}
-    assert _filled(replace(toy([-1] * 6), splits={s: torch.tensor(r) for s, r in
-                           (("train", [0, 1]), ("val", [2, 3]), ("test", [4, 5]))}))[1] == ()  # fmt: skip
+    enough = {"train": torch.tensor([0, 1]), "val": torch.tensor([2, 3]), "test": torch.tensor([4, 5])}
+    whole = replace(toy([-1] * 6), splits=enough)
+    assert _filled(whole) is whole
 
 
 def test_too_many_pictures_are_thinned_by_class_and_it_is_said():
     images = replace(toy([-1] * 90), splits={"train": torch.arange(60), "val": torch.arange(60, 90)})
-    thinned, notes = _thinned(images, 30)
-    assert len(thinned) == 30 and thinned.counts("train") == {"a": 10, "b": 10} and "30 of the 90" in notes[0]
-    assert _thinned(images, 90) == (images, ())
+    thinned = _thinned(images, 30)
+    assert len(thinned) == 30 and thinned.counts("train") == {"a": 10, "b": 10} and "30 of the 90" in thinned.notes[0]
+    assert _thinned(images, 90) is images
 
 
 def test_a_folder_becomes_a_case_and_a_burst_stands_in_one_split(folder):
     case = own_pictures(folder, "pawnet", "animals")
     images = case.images
-    assert case.notes == () and images.size == 64 and len(images) == 26
+    assert images.notes == () and images.size == 64 and len(images) == 26
     scene = scenes(images)
     assert len(scene.unique()) < 20  # bursts were found
     for n in scene.unique():

@@ -303,6 +303,16 @@ def test_a_file_that_does_not_give_the_same_scores_is_not_kept(net, tmp_path, mo
     assert (tmp_path / "a.safetensors").read_bytes() == kept and len(list(tmp_path.iterdir())) == 1
 
 
+def test_what_a_killed_export_left_is_removed_by_a_later_one(net, tmp_path):
+    left, fresh, other = (tmp_path / f".{name}.part.safetensors" for name in ("a.0001", "a.0002", "b.0001"))
+    for path in (left, fresh, other):
+        path.write_bytes(b"half")
+    for path in (left, other):
+        os.utime(path, (1e9, 1e9))
+    net.export(tmp_path / "a.safetensors")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([fresh.name, other.name, "a.safetensors"])
+
+
 def rewritten(path: Path, target: Path, change, tensors=None) -> Path:
     """The file with a changed card (and weights), sealed anew, as somebody who lies would write it."""
     with safetensors.safe_open(path, "pt") as file:

@@ -220,7 +220,7 @@ def _count(files: int) -> str:
 def _check(kind: str, path: Path) -> None:
     """Raises whatever is wrong with a file; kinds of files that the course does not write are read and no more."""
     from .. import tensor_files
-    from ..pictures import kept
+    from ..pictures import room
     from . import feature_files
 
     if path.suffix == ".safetensors" and kind == "runs":
@@ -239,7 +239,7 @@ def _check(kind: str, path: Path) -> None:
         if bad:
             raise tensor_files.DamagedFile(f"{bad} in it has another checksum than it had when it was written")
     elif path.suffix == ".json" and path.parent.name == "pictures":
-        kept.check_index(path)
+        room.check_index(path)
     elif path.suffix == ".json":
         json.loads(path.read_text(encoding="utf-8"))
     else:

@@ -1,7 +1,7 @@
 """The plan of the lesson on a reader's own folder: what is read, how it is split, and what is trained on which split.
 
     case = own_pictures("my_dogs", "pawnet", "animals")
-    case.images, case.notes                                     # notes say what was done to the folder, if anything
+    case.images                                                 # its notes say what was done to the folder, if anything
     by_picture(case.images, seed=0), by_scene(case.images, seed=0)      # two ways to draw train and test
     said = watch(over_splits(net, case.images, splits))         # a head for each split, all at once: list of Evaluation
 
@@ -52,18 +52,14 @@ class Case:
     """What the lesson works with.
 
     Attributes:
-        images: the reader's pictures, each class in each split.
-        notes: sentences on what was done so that the lesson can run; empty where nothing was.
+        images: the reader's pictures, each class in each split; their notes say what was done to get there.
         ways: from scratch, frozen features, fine-tuned: what is compared, with how many seeds.
         splits: how many random splits the lesson's other measurements take.
-        size: pixels that photos have for the network.
     """
 
     images: ImageSet
-    notes: tuple[str, ...]
     ways: tuple[Way, Way, Way]
     splits: int
-    size: int
 
 
 def own_pictures(
@@ -86,31 +82,25 @@ def own_pictures(
     if not weights:
         raise CourseError("The lesson stands on pretrained weights; give `weights`: 'animals' for pawnet, or a file.")
     kind, small = "pawnet" if model == "pawnet" else "other", size == "small"
-    images = load_images(folder, size=PIXELS[kind])
-    images, capped = _thinned(images, MOST[size][kind])
-    images, filled = _filled(images)
+    images = _filled(_thinned(load_images(folder, size=PIXELS[kind]), MOST[size][kind]))
     few = seeds or (5 if not small else 3 if kind == "pawnet" else 2)
-    epochs = max(8, round((70 if small else 240) / (len(images.rows("train")) / len(images.classes)) ** 0.5))
+    passes = 240 if not small else 70 if kind == "pawnet" else 40
+    epochs = max(8, round(passes / (len(images.rows("train")) / len(images.classes)) ** 0.5))
     view = Augment(flip=True, shift=0.08, scale=0.1, rotate=8)
     tuned = probe_then_fine_tune(8 if small else 16, frozen, lr=1e-3, decay=0.8, norm="eval", augment=view, views=2)
+    pixels = SCRATCH_PIXELS[kind] if small else None
     ways = (
-        Way(
-            "from scratch",
-            None,
-            lambda n: from_scratch(epochs, augment=view, views=epochs),
-            few,
-            SCRATCH_PIXELS[kind] if small else None,
-        ),
+        Way("from scratch", None, lambda n: from_scratch(epochs, augment=view, views=epochs), few, pixels),
         Way("frozen features", weights, lambda n: [HEAD_STAGE], seeds or 10),
         Way("fine-tuned", weights, lambda n: tuned, few),
     )
-    return Case(images, (*capped, *filled), ways, 20 if small else 50, PIXELS[kind])
+    return Case(images, ways, 20 if small else 50)
 
 
-def _thinned(images: ImageSet, most: int) -> tuple[ImageSet, tuple[str, ...]]:
-    """At most so many pictures, each class and split in proportion, and the sentence that says so."""
+def _thinned(images: ImageSet, most: int) -> ImageSet:
+    """At most so many pictures, each class and split in proportion, with a note that says so."""
     if len(images) <= most:
-        return images, ()
+        return images
     dice, kept = torch.Generator().manual_seed(0), {}
     for split, rows in images.splits.items():
         rows = rows[torch.randperm(len(rows), generator=dice)]
@@ -120,11 +110,11 @@ def _thinned(images: ImageSet, most: int) -> tuple[ImageSet, tuple[str, ...]]:
         f"This run takes {sum(map(len, kept.values())):,} of the {len(images):,} pictures, drawn by class, so that it ends in "
         'minutes; `size = "full"` takes more.'
     )
-    return replace(images, splits=kept), (told,)
+    return replace(images, splits=kept, notes=(*images.notes, told))
 
 
-def _filled(images: ImageSet) -> tuple[ImageSet, tuple[str, ...]]:
-    """The set with a picture of each class in each split; where one is missing, a copy of another, and a warning."""
+def _filled(images: ImageSet) -> ImageSet:
+    """The set with a picture of each class in each split; where one is missing, a copy of another, with a note that warns."""
     none = torch.zeros(0, dtype=torch.int64)
     rows = torch.cat([none, *images.splits.values()])
     _, first_of_scenes = _scenes_in(images, rows)
@@ -135,7 +125,7 @@ def _filled(images: ImageSet) -> tuple[ImageSet, tuple[str, ...]]:
         absent += ["train"] * (len(SPLITS) - count - len(absent))  # a draw by scene needs one for each split
         missing += [(split, label) for split in absent]
     if not missing:
-        return images, ()
+        return images
     for name in {images.classes[label] for _, label in missing if not (images.labels[rows] == label).any()}:
         raise CourseError(f"{images.name} has no picture of {name} that can be read. Add some, or remove the class.")
     copied = [int(rows[images.labels[rows] == label][0]) for _, label in missing]
@@ -147,9 +137,10 @@ def _filled(images: ImageSet) -> tuple[ImageSet, tuple[str, ...]]:
     factors = {name: np.concatenate([values, np.asarray(values)[copied]]) for name, values in images.factors.items()}
     if "duplicate" in factors:
         factors["duplicate"][start:] = -1  # a copy may stand in test: that is what the warning is for
+    few = ", ".join(sorted({images.classes[label] for _, label in missing}))
     told = (
-        f"Too few different pictures: {len(copied)} copies stand where a class lacks pictures for train, val and test, so that "
-        "the lesson can run. NO NUMBER BELOW MEANS ANYTHING. Begin with 20 pictures of each class."
+        f"Too few different pictures of {few}: {len(copied)} copies stand in, so that the lesson can run. EVERY NUMBER BELOW "
+        "FLATTERS, and for these classes none means anything. Begin with 20 pictures of each class."
     )
     return replace(
         images,
@@ -158,7 +149,8 @@ def _filled(images: ImageSet) -> tuple[ImageSet, tuple[str, ...]]:
         splits={split: torch.cat([images.splits.get(split, none), at[split]]) for split in SPLITS},
         factors=factors,
         files=(*images.files, *(images.files[row] for row in copied)) if images.files else (),
-    ), (told,)
+        notes=(told,),  # in place of those that say which split a class is not in
+    )
 
 
 def scenes(images: ImageSet) -> torch.Tensor:

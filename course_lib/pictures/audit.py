@@ -14,36 +14,20 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from ..images import ImageSet
-from ..intervals import wilson
 from ..plots import Picture
 from ..tables import Table
 from .duplicates import near_duplicates
+from .findings import Finding, found_in, special
 from .found import NOTHING_TO_DO
 from .measures import Cue, Measures, cues, measure
 
-DARK, BRIGHT = 25.0, 235.0  # mean grey level
-BLANK = 4.0  # standard deviation of the grey levels
-GREY = 2.0  # mean difference between the colour channels
-LONG = 2.5  # longer side by shorter side: the square cut keeps less than 40 %
-UNEVEN = 3.0  # largest class by smallest
-NAMED = 3  # files named in a sentence
 LISTED = 12  # rows of a table that are shown
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to know of a set: `must` where results would be wrong or missing, else to keep in mind."""
-
-    text: str
-    must: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +52,12 @@ class Audit:
 
         What holds for half of the pictures or more marks none of them.
         """
-        rows = {name: np.flatnonzero(where).tolist() for name, where in self._special().items()}
+        rows = {name: np.flatnonzero(where).tolist() for name, where in special(self).items()}
         found: dict[int, list[str]] = {}
         for name, these in rows.items():
             for row in these if name != "grey" and 2 * len(these) < len(self.images.images) else ():
                 found.setdefault(row, []).append(name)
-        mixed = {group for group, labels in self._labels_of_groups().items() if len(labels) > 1}
+        mixed = {group for group, labels in self.labels_of_groups().items() if len(labels) > 1}
         for row in np.flatnonzero(self.groups >= 0).tolist():
             found.setdefault(row, []).append(f"copy {self.groups[row] + 1}")
             if self.groups[row] in mixed:
@@ -85,11 +69,7 @@ class Audit:
         """All that is worth a sentence, what must be mended first."""
         found = [
             *(Finding(note, True) for note in self.images.notes),
-            *self._copies(),
-            *self._balance(),
-            *self._test(),
-            *self._cues(),
-            *self._looks(),
+            *found_in(self),
         ]
         return tuple(sorted(found, key=lambda finding: not finding.must))
 
@@ -148,131 +128,15 @@ class Audit:
 
         return copies(self, groups)
 
-    def _special(self) -> dict[str, np.ndarray]:
-        seen, size = self.seen, self.images.size
-        blank = seen.contrast < BLANK
-        found = {
-            "blank": blank,
-            "dark": (seen.brightness < DARK) & ~blank,
-            "bright": (seen.brightness > BRIGHT) & ~blank,
-            "grey": (seen.tint < GREY) & ~blank,
-        }
-        if "width" in self.images.factors:
-            short, long = (
-                f(self.images.factors["width"], self.images.factors["height"]) for f in (np.minimum, np.maximum)
-            )
-            found |= {"tiny": short < size, "long": long > LONG * short}
-        return found
-
-    def _labels_of_groups(self) -> dict[int, set[int]]:
+    def labels_of_groups(self) -> dict[int, set[int]]:
         labels = self.images.labels.numpy()
         return {group: set(labels[self.groups == group].tolist()) for group in range(self.groups.max(initial=-1) + 1)}
 
-    def _name(self, row: int) -> str:
+    def name_of(self, row: int) -> str:
         """What to call a picture: the end of its path, or its row."""
         return (
             "/".join(self.images.files[row].replace("\\", "/").split("/")[-2:]) if self.images.files else f"row {row}"
         )
-
-    def _some(self, rows: list[int]) -> str:
-        more = f" and {len(rows) - NAMED:,} more" if len(rows) > NAMED else ""
-        return ", ".join(self._name(row) for row in rows[:NAMED]) + more
-
-    def _copies(self) -> Iterator[Finding]:
-        split_of = {row: split for split, rows in self.images.splits.items() for row in rows.tolist()}
-        across, mixed, inside = [], [], []
-        for group, labels in self._labels_of_groups().items():
-            rows = np.flatnonzero(self.groups == group).tolist()
-            splits = {split_of[row] for row in rows if row in split_of}
-            if len(labels) > 1:
-                mixed.append(rows)
-            if len(splits) > 1:
-                across.append(rows)
-            else:
-                inside.append(rows)
-        if across:
-            yield Finding(
-                f"{_pictures(across)} in train, val or test have a copy in another split, for example {self._some(across[0])}: a "
-                "network that has learned one by heart scores on the other. Remove one of each.", True,
-            )  # fmt: skip
-        if mixed:
-            yield Finding(
-                f"{_groups(mixed)} of copies with different classes, for example {self._some(mixed[0])}: "
-                "probably a wrong label. Look at .copies(), and keep one of each.", True,
-            )  # fmt: skip
-        if inside:
-            yield Finding(
-                f"{_groups(inside)} of near-duplicates ({sum(map(len, inside)):,} pictures) within one split, for example "
-                f"{self._some(inside[0])}: they count as one picture. No copy is in two splits."
-                if not across else
-                f"{_groups(inside)} more of near-duplicates ({sum(map(len, inside)):,} pictures) within one split."
-            )  # fmt: skip
-
-    def _balance(self) -> Iterator[Finding]:
-        counts = torch.bincount(self.images.labels, minlength=len(self.images.classes)).tolist()
-        most, fewest = max(counts), min(counts)
-        if not fewest or most / fewest < UNEVEN:
-            return
-        large, small = (self.images.classes[counts.index(n)] for n in (most, fewest))
-        share = most / sum(counts)
-        yield Finding(
-            f"Class {large} has {most / fewest:.1f} times as many pictures as {small} ({most:,} and {fewest:,}). Saying {large} each "
-            f"time is right in {share:.0%}: compare with that and not with {1 / len(counts):.0%}, and look at each class's own "
-            "accuracy (the confusion matrix). More pictures of the small classes help; so does Stage(class_weights=...)."
-            if share < 1
-            else ""
-        )
-
-    def _test(self) -> Iterator[Finding]:
-        test = self.images.counts("test") if "test" in self.images.splits else {}
-        total = sum(test.values())
-        if not total:
-            return
-        low, high = wilson(0.8, total)
-        yield Finding(
-            f"{total:,} test picture{'s' if total > 1 else ''}: an accuracy of 80 % on them would have a 95 % interval of "
-            f"{low:.0%} to {high:.0%} (Wilson).", total < 10,
-        )  # fmt: skip
-        few = {name: count for name, count in test.items() if 0 < count < 10}
-        if few and len(test) > 1:
-            name, count = min(few.items(), key=lambda item: item[1])
-            low, high = wilson(1.0, count)
-            yield Finding(
-                f"{len(few)} of {len(test)} classes have fewer than 10 test pictures. Of {name} there {'are' if count > 1 else 'is'} {count}: "
-                f"also with {'all' if count > 1 else 'this one'} right, its true accuracy may be anything from {low:.0%} to {high:.0%}."
-            )
-
-    def _cues(self) -> Iterator[Finding]:
-        for cue in self.cues:
-            if cue.tells:
-                yield Finding(
-                    f"{cue.name[0].upper()}{cue.name[1:]} alone tells the classes apart in {cue.share:.0%} ({cue.low:.0%} to {cue.high:.0%}; "
-                    f"chance: {cue.chance:.0%}). A network may learn that instead of what is in the pictures: take pictures of all classes "
-                    "with the same camera and in the same places.", cue.name.startswith("the file"),
-                )  # fmt: skip
-
-    def _looks(self) -> Iterator[Finding]:
-        size, found = self.images.size, self._special()
-        says = {
-            "tiny": f"smaller than the {size} px asked for, so they are scaled up and blurred: take larger files, or a smaller size",
-            "long": f"more than {LONG:g} times as long as wide: the square cut from the centre shows less than half of them",
-            "dark": "nearly black",
-            "bright": "nearly white",
-            "blank": "blank: one colour all over",
-            "grey": "grey, without colour",
-        }
-        for name, text in says.items():
-            rows = np.flatnonzero(found.get(name, np.zeros(0))).tolist()
-            if rows and len(rows) == len(self.images.images):
-                yield Finding(f"All pictures are {text}.")
-            elif rows:
-                verb = "picture is" if len(rows) == 1 else "pictures are"
-                yield Finding(f"{len(rows):,} {verb} {text} ({self._some(rows)}).", name == "blank")
-        if "width" in self.images.factors and len(self.images.images):
-            width, height = self.images.factors["width"], self.images.factors["height"]
-            order = np.argsort(width * height, kind="stable")
-            ends = [f"{width[i]:,} x {height[i]:,}" for i in (order[0], order[len(order) // 2], order[-1])]
-            yield Finding(f"Files are {ends[0]} px (smallest), {ends[1]} (median) and {ends[2]} (largest).")
 
     def _sum(self) -> str:
         """The files that were seen, as a sum that adds up."""
@@ -299,11 +163,3 @@ def _cut(table: Table) -> Table:
         table.rows[:LISTED],
         f"{table.caption} The first {LISTED} rows; {more:,} more are in the table itself.",
     )
-
-
-def _groups(groups: list[list[int]]) -> str:
-    return f"{len(groups):,} group{'' if len(groups) == 1 else 's'}"
-
-
-def _pictures(groups: list[list[int]]) -> str:
-    return f"{sum(map(len, groups)):,} pictures"

@@ -84,7 +84,7 @@ def copies(look: Audit, groups: int = 6) -> Picture:
                 else [_short(look.images.classes[look.images.labels[row]]), split_of.get(row, "no split")]
             )
             _show(axis, look, row, "\n".join(words or ()), marked=bool(words) and "two labels" in look.marks[row])
-        said.append(" and ".join(look._name(row) for row in rows[:width]))
+        said.append(" and ".join(look.name_of(row) for row in rows[:width]))
     return Picture(fig, f"{len(found)} groups of near-duplicates in {look.images.name}: {'; '.join(said)}.")
 
 

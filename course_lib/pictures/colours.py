@@ -36,7 +36,8 @@ def _eight_bits(values: np.ndarray, sixteen: bool) -> np.ndarray:
     or to 65535 are what they seem to be; of all others the darkest becomes black and the brightest white.
     """
     whole = values.dtype.kind in "iu"
-    values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
+    with np.errstate(invalid="ignore"):  # of NaNs there is a kind that numpy warns of
+        values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if low >= 0 and (sixteen or high <= 65535):
         low, high = 0.0, 65535.0 if sixteen or high > 255 else 255.0 if whole or high > 1 else 1.0

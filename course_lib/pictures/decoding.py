@@ -33,9 +33,10 @@ from . import kept as keeping
 from .found import Picture
 from .kept import Kept, Row
 from .reading import read_picture
+from .room import make_room, touch
+from .stamps import Stamp, digest_of, is_young, look_at
 
 VERSION = 1  # of the reader: another number, and all files are decoded anew
-YOUNG = 2_000_000_000  # ns; the coarsest clock of a file system ticks every 2 s
 AHEAD = 64  # pictures that wait, decoded, for being written: what memory is needed for
 TAKEN = 4  # of them by one thread at a time
 AGAIN = 5  # a file that changes while it is read is read again so many times
@@ -103,17 +104,17 @@ def decode(
     Raises `CourseError` where there is room neither on the disk nor in memory.
     """
     key = _key(root, size)
-    looks = [_look(picture.path) for picture in pictures]
+    looks = [look_at(picture.path) for picture in pictures]
     whole = keeping.open_kept(key, size)
     if whole is not None and _is_all(whole, pictures, looks):
         with contextlib.suppress(OSError, RuntimeError):  # another process removed it just now
             found = _decoded(whole, 0)
             if progress:
                 progress(len(pictures), len(pictures))
-            keeping.touch(key)
+            touch(key)
             return found
     needed = len(pictures) * 3 * size * size
-    if not (limit("DISK") and keeping.make_room(needed, key)):
+    if not (limit("DISK") and make_room(needed, key)):
         if not fits(needed, torch.device("cpu")):
             raise CourseError(
                 f"{len(pictures):,} images of {size} px take {say_bytes(needed)}, which fits neither on the disk nor into 40 % of "
@@ -133,36 +134,14 @@ def _key(root: str, size: int) -> str:
     return hashlib.sha256(f"{VERSION} {size} {os.path.abspath(root)}".encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def _look(path: Path) -> keeping.Stamp | None:
-    """Size and times of a file; None where there is none."""
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-def _is_young(stamp: keeping.Stamp, when: int) -> bool:
-    """Whether a file might have been changed after `when` (ns) without its times telling."""
-    return max(stamp[1:]) > when - YOUNG
-
-
-def _digest(path: Path) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
-    except OSError:
-        return ""
-
-
-def _holds(row: Row, picture: Picture, stamp: keeping.Stamp | None) -> bool:
+def _holds(row: Row, picture: Picture, stamp: Stamp | None) -> bool:
     """Whether a file is still what it was when its row was written."""
     if stamp is None or row.stamp is None or tuple(row.stamp) != stamp:
         return False
-    return not row.digest or row.digest == _digest(picture.path)
+    return not row.digest or row.digest == digest_of(picture.path)
 
 
-def _is_all(kept: Kept, pictures: Sequence[Picture], looks: Sequence[keeping.Stamp | None]) -> bool:
+def _is_all(kept: Kept, pictures: Sequence[Picture], looks: Sequence[Stamp | None]) -> bool:
     if [row.path for row in kept.rows] != [_name(picture) for picture in pictures]:
         return False
     return all(_holds(*each) for each in zip(kept.rows, pictures, looks, strict=True))
@@ -173,7 +152,7 @@ def _name(picture: Picture) -> str:
 
 
 def _known(
-    sources: Sequence[Kept], pictures: Sequence[Picture], looks: Sequence[keeping.Stamp | None]
+    sources: Sequence[Kept], pictures: Sequence[Picture], looks: Sequence[Stamp | None]
 ) -> dict[int, tuple[Kept, Row]]:
     """Pictures that an earlier start has decoded, and where."""
     there = {row.path: (kept, row) for kept in sources for row in kept.rows}
@@ -188,7 +167,7 @@ def _known(
 def _fill(
     out: keeping.Writer,
     pictures: Sequence[Picture],
-    looks: Sequence[keeping.Stamp | None],
+    looks: Sequence[Stamp | None],
     size: int,
     known: dict[int, tuple[Kept, Row]],
     progress: Progress | None,
@@ -237,13 +216,13 @@ def _fill(
 
 
 def _read(
-    picture: Picture, stamp: keeping.Stamp | None, size: int, read: Callable[..., object]
+    picture: Picture, stamp: Stamp | None, size: int, read: Callable[..., object]
 ) -> tuple[Row, np.ndarray | None]:
     """Decode one file. A row without a stamp is one that nobody will rely on."""
     for _ in range(AGAIN):
-        digest = _digest(picture.path) if stamp and _is_young(stamp, time.time_ns()) else ""
+        digest = digest_of(picture.path) if stamp and is_young(stamp, time.time_ns()) else ""
         found = read(picture.path, size)
-        after = _look(picture.path)
+        after = look_at(picture.path)
         if after == stamp:
             break
         stamp = after  # it was changed meanwhile: look again

@@ -110,17 +110,18 @@ def _candidates(greys: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
             here = torch.arange(start, min(start + BLOCK, count))
             alike = seen[here] @ there.T  # BLOCK, 2N
             alike[torch.arange(len(here)), here] = alike[torch.arange(len(here)), here + count] = -1.0
-            best, partner = alike.topk(min(PARTNERS, 2 * count), 1)
-            row, place = (best >= ALIKE).nonzero().T
-            b = partner[row, place]
+            hits = alike >= ALIKE
+            many = (hits.sum(1, dtype=torch.int32) > PARTNERS).nonzero().flatten()
+            hits[many] &= alike[many] >= alike[many].topk(min(PARTNERS, 2 * count), 1).values[:, -1:]
+            row, b = hits.nonzero().T
             found.append(
                 torch.stack(
-                    [best[row, place].double(), here[row].double(), b.double(), torch.full_like(b, number).double()]
+                    [alike[row, b].double(), here[row].double(), b.double(), torch.full_like(b, number).double()]
                 )
             )
         if number == 0:
             partners = torch.bincount(torch.cat([part[1] for part in found]).long(), minlength=count)
-            crowded = count >= 100 and (partners == PARTNERS).double().mean() > CROWD
+            crowded = count >= 100 and (partners >= PARTNERS).double().mean() > CROWD
     if not found:
         return (*(torch.zeros(0).long(),) * 3, torch.zeros(0, 3), False)
     likeness, a, b, number = torch.cat(found, 1)

@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,14 +25,12 @@ import numpy as np
 import torch
 
 from ..cache.feature_files import _runs
-from ..cache.memory import SHARE, limit
 from ..errors import CourseError
 from ..paths import _explain, cache_dir
-from ..tensor_files import DamagedFile
+from .stamps import Stamp
 
 FORMAT = "course pictures 1"
 _mine: set[str] = set()  # journals that threads of this process are writing
-Stamp = tuple[int, int, int]  # bytes, and times of the last change of its bytes and of its state, ns
 
 
 class Row(NamedTuple):
@@ -186,56 +183,9 @@ def sources(key: str, size: int, whole: Kept | None) -> list[Kept]:
     """All that is there of a key: what was complete, and what processes that were killed had written."""
     left = []
     for path in sorted(pictures_dir().glob(f".{key}.*.json.*.part")):
-        if not _is_written(path):
+        if not is_written(path):
             left.append(_parse(path, key, size))
     return [kept for kept in (whole, *left) if kept is not None]
-
-
-def touch(key: str) -> None:
-    """Note that the pictures of a key were used now: the longest unused ones give way first."""
-    with contextlib.suppress(OSError):
-        os.utime(pictures_dir() / f"{key}.json")
-
-
-def check_index(path: Path) -> None:
-    """Read all pixels that an index (KEY.json) speaks of. Raises `DamagedFile` where they are not what was written."""
-    if path.name.startswith("duplicates-"):
-        json.loads(path.read_text(encoding="utf-8"))
-        return
-    facts = json.loads(path.read_text(encoding="utf-8").split("\n")[0])
-    kept = open_kept(facts["key"], facts["size"])
-    if kept is None:
-        raise DamagedFile(f"{path.name} is cut off, or its pixels are")
-    bad = sum(row.reason is None and kept.pixels(row) is None for row in kept.rows)
-    if bad:
-        raise DamagedFile(f"{bad:,} of the pictures in {facts['pixels']} are not what was written")
-
-
-def make_room(size: int, key: str) -> bool:
-    """Remove pictures that were not used for the longest time, until `size` bytes more may be written; whether there is room.
-
-    All together may take 40 % of the disk that they do not share with other things, and COURSE_CACHE_DISK. Those of `key`
-    stay, as they are what is copied from.
-    """
-    root = pictures_dir()
-    used = {path.name[:32]: path.stat().st_mtime for path in root.glob("*.json")} if root.is_dir() else {}
-    sizes: dict[str, int] = {}
-    for path in root.iterdir() if root.is_dir() else ():
-        name = path.name.lstrip(".")[:32]
-        sizes[name] = sizes.get(name, 0) + path.lstat().st_size
-    there = next(path for path in (root.absolute(), *root.absolute().parents) if path.exists())
-    allowed = min(limit("DISK"), SHARE * (shutil.disk_usage(there).free + sum(sizes.values())))
-    if sizes.get(key, 0) + size > allowed:
-        return False
-    for name in sorted(sizes, key=lambda name: used.get(name, 0.0)):
-        if sum(sizes.values()) + size <= allowed:
-            break
-        if name != key and not any(map(_is_written, root.glob(f".{name}*.part"))):
-            for path in [*root.glob(f"{name}*"), *root.glob(f".{name}*")]:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            del sizes[name]
-    return True
 
 
 def _mapped(path: Path, count: int, size: int) -> torch.Tensor:
@@ -272,12 +222,12 @@ def _parse(path: Path, key: str, size: int) -> Kept | None:
 def _remove_others(key: str, pixels: str) -> None:
     """Remove older pixels of a key, and what processes that were killed had begun. Who has them open keeps them."""
     for path in [*pictures_dir().glob(f"{key}.*.pixels"), *pictures_dir().glob(f".{key}.*.part")]:
-        if path.name != pixels and not _is_written(path):
+        if path.name != pixels and not is_written(path):
             with contextlib.suppress(OSError):
                 path.unlink()
 
 
-def _is_written(path: Path) -> bool:
+def is_written(path: Path) -> bool:
     """Whether a thread of this process, or another process, is writing a file now."""
     process = path.name.split(".")[-2]
     if path.suffix != ".part" or not process.isdigit():

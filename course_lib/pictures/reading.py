@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import io
 import logging
 import os
 import re
@@ -37,6 +38,7 @@ with contextlib.suppress(ImportError):  # from Pillow 11.3 on
 LARGEST = 100_000_000  # pixels in one file; beyond that it is a mistake or an attack
 AGAIN = "copy or download it again, or remove it"
 SMALLER = "save a smaller copy of it, for example 4,000 pixels wide"
+IN_MEMORY = 4 << 20  # bytes of a file that is read as a whole
 ORIENTATION = 274  # tag of EXIF
 TURNS = {  # its values -> what makes the picture upright
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -83,8 +85,7 @@ def read_picture(path: Path, size: int) -> Read:
     width = height = length = 0
     kind = EMPTY
     try:
-        with _opened(path) as file, _quiet:
-            length = os.fstat(file.fileno()).st_size
+        with _opened(path) as (file, length), _quiet:
             kind = kind_of(file.read(HEAD))
             if kind.decoder is None:
                 raise _NoPicture(*_what_it_is(kind))
@@ -104,13 +105,18 @@ def read_picture(path: Path, size: int) -> Read:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The file, opened without ever waiting: a pipe that nobody writes to would block for good."""
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """The file and its length, opened without ever waiting: a pipe that nobody writes to would block for good."""
     _refuse_special(os.stat(path).st_mode)
     number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     with open(number, "rb") as file:
-        _refuse_special(os.fstat(number).st_mode)  # it may have been exchanged between the two looks
-        yield file
+        found = os.fstat(number)
+        _refuse_special(found.st_mode)  # it may have been exchanged between the two looks
+        if found.st_size <= IN_MEMORY:  # decoders go to and fro in a file, which is faster there
+            data = file.read(IN_MEMORY)
+            yield io.BytesIO(data), len(data)
+        else:
+            yield file, found.st_size
 
 
 def _refuse_special(mode: int) -> None:

@@ -132,10 +132,11 @@ def _notes(
     """A sentence for each class that is missing in a split, and one about choices where val is empty."""
     counts = {name: torch.bincount(labels[rows], minlength=len(classes)).tolist() for name, rows in splits.items()}
     every = torch.bincount(labels, minlength=len(classes)).tolist()
+    bundles = np.where(groups >= 0, groups, -1 - np.arange(len(groups)))
     notes = []
     for label, name in enumerate(classes):
         has = f"Class {name} has {every[label]} picture{'' if every[label] == 1 else 's'}"
-        own = len({int(group) if group >= 0 else -1 - row for row, group in enumerate(groups) if labels[row] == label})
+        own = len(np.unique(bundles[labels.numpy() == label]))
         has += f", {own} without copies" if own < every[label] else ""
         if not counts["train"][label]:
             notes.append(f"{has}: it is tested on and never trained on. Add pictures to train.")

@@ -122,11 +122,6 @@ def check_source(source: str | Path, meanwhile: bool = True) -> None:
         load_images(source)  # says what there is
 
 
-def is_drawn(images: ImageSet) -> bool:
-    """Whether the course drew these images, also where they serve in place of a real set (`meanwhile=True`)."""
-    return not images.files and images.name.replace(",", " ").split()[0] in BUILT_IN
-
-
 def is_folder(source: str | Path) -> bool:
     """Whether a source means a folder, or a zip: a path, a name with a separator in it, or one that is there."""
     text = str(source)

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 GAP = "  "
 TOP = 10  # classes at most; as many as predicting.py keeps
-NARROW = 12  # letters that a column keeps where the terminal is too narrow for all
+NARROWER = (
+    (3, 40),
+    (0, 24),
+    (3, 12),
+    (0, 12),
+    (1, 12),
+)  # column and the letters it keeps, in the order that they give way
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,9 +88,9 @@ def lines(said: Predictions, top: int, width: int) -> Iterator[str]:
 
     rows = [("file", "answer", "sure", "remark"), *((row.file, *cells(row, top)) for row in said.rows)]
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    for column in (3, 0, 1):  # the remark gives way first
+    for column, least in NARROWER:
         over = sum(widths) + len(GAP) * (len(widths) - 1) - width
-        widths[column] = max(min(NARROW, widths[column]), widths[column] - max(0, over))
+        widths[column] = max(min(least, widths[column]), widths[column] - max(0, over))
     for row in rows:
         texts = [_fitted(text, w, middle=i == 0) for i, (text, w) in enumerate(zip(row, widths, strict=True))]
         texts[2] = texts[2].strip().rjust(widths[2])

@@ -58,6 +58,7 @@ def export(
             )
         return export_onnx(path, *measured_copy(net, images, licence, note, None), images)
     new, measured, card = measured_copy(net, images, licence, note, dtype)
+    new = new.to("cpu")  # where a model is opened; a GPU may give other last digits
     state = {n: t.to(dtype) if dtype and t.is_floating_point() else t for n, t in new.model.state_dict().items()}
     scores = look(new, example(card["pictures"]["size"]))[0]
     more = {"example_scores": scores, **(measured.familiar.tensors() if measured.familiar else {})}
@@ -131,7 +132,7 @@ def _opened_again(net: Network, path: Path, built_by: str) -> Network | None:
         if built_by == "hand":
             raise
         return None
-    return replace(found.to(net.device), precision=torch.float32)
+    return replace(found, precision=torch.float32)
 
 
 def _card(

@@ -12,10 +12,12 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +32,7 @@ from ..paths import atomic
 from ..pictures.found import printable
 
 State = Mapping[str, torch.Tensor]
+ABANDONED = 3600  # seconds after which nobody writes at a hidden file any more
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,18 @@ def read_model(path: Path) -> Held:
 class Proven:
     """A hidden file beside `path` that takes this name with `keep()`, after it was looked at; without it, it is removed.
 
-    A kill leaves the hidden file at most, and what was at `path` before.
+    A kill leaves the hidden file at most, and what was at `path` before; a later export removes it.
     """
 
     def __init__(self, path: Path) -> None:
-        self.goal = path
-        self.path = path.with_name(f".{secrets.token_hex(6)}{path.suffix}")
+        self.goal, self.begins = path, f".{path.stem[:40]}."
+        self.path = path.with_name(f"{self.begins}{secrets.token_hex(6)}.part{path.suffix}")
 
     def __enter__(self) -> Proven:
+        for old in self.goal.parent.glob(f"{glob.escape(self.begins)}*.part*"):
+            with contextlib.suppress(OSError):
+                if time.time() - old.stat().st_mtime > ABANDONED:
+                    old.unlink()
         return self
 
     def keep(self) -> None:

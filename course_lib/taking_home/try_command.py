@@ -121,6 +121,7 @@ def _server(folder: Path, port: int, token: str) -> Iterator[subprocess.Popen[by
         headers = {"Content-Security-Policy": POLICY.format(port=port), "Referrer-Policy": "no-referrer"}
         (folder / "voila.json").write_text(json.dumps({"Voila": {"tornado_settings": {"headers": headers}}}))
         arguments = ["voila", NOTEBOOK, "--token", "--Voila.ip=127.0.0.1", f"--port={port}", "--Voila.port_retries=0"]
+        arguments.append(f"--Voila.connection_dir_root={folder}")
     else:
         arguments = ["jupyterlab", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
         arguments += [f"--ServerApp.root_dir={folder}"]

@@ -62,3 +62,24 @@ def test_the_landscape_with_the_walk_of_a_training(open_notebook):
     book.page.get_by_text("At the point").wait_for(timeout=180_000)
     book.page.wait_for_timeout(3000)
     book.shot("landscape_lab")
+
+
+DROP = """
+import os
+from pathlib import Path
+from tempfile import mkdtemp
+from course_lib.sources.snapshots import write_snapshots
+from course_lib.widgets import PictureDrop
+os.chdir(mkdtemp())
+photos = write_snapshots(Path("photos"))
+drop = PictureDrop("my_pictures", classes=[path.name for path in sorted(photos.iterdir()) if path.is_dir()])
+for path in sorted(photos.glob("*/*"))[::4]:
+    drop.add(path, path.name, path.parent.name)
+drop
+"""
+
+
+def test_the_picture_drop_with_pictures_and_a_problem(open_notebook):
+    book = open_notebook("drop_picture", [DROP], viewport={"width": 1180, "height": 1000})
+    book.page.wait_for_timeout(3000)
+    book.shot("picture_drop")

@@ -79,7 +79,7 @@ export default lab("Try a model", ({ model, live, root, on, send, undo }) => {
   function fill(entry) {
     set(image, { src: entry.square, alt: `${entry.name} as the network sees it` });
     const size = live.get("shown").size;
-    set(small, { text: `As the network sees it: cut square, ${size} × ${size} pixels` });
+    set(small, { text: `${entry.name} as the network sees it: cut square, ${size} × ${size} pixels` });
     image.classList.toggle("coarse", size < 128);
     set(said, { text: entry.none ? "none of these" : `${entry.label}, ${percent(entry.probability)}`, class: `answer ${entry.none ? "none" : ""}` });
     set(reason, { text: entry.reason && `${entry.reason[0].toUpperCase()}${entry.reason.slice(1)}.`, hidden: !entry.reason });
