@@ -28,8 +28,7 @@ from typing import Any, NoReturn
 
 from . import doctor
 from .errors import CourseError
-from .paths import ROOT, cache_dir, notebooks_dir
-from .progress import path as progress_path
+from .paths import ROOT, notebooks_dir
 
 PATHS = ("images", "weights")  # parameters that may name a file or a folder
 MODULES = {  # commands that live beside what they do: module with `add_arguments` and `command`, and a line of help
@@ -108,14 +107,13 @@ def lab(arguments: list[str]) -> int:
                 f"{argument} is not accepted: `course lab` listens on this machine only and keeps its access token. "
                 "To serve others, start `jupyter lab` yourself and read its guide on security."
             )
+    from .lessons import environment
+
     here = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={notebooks_dir()}"]
     quiet = Path(__file__).parent / "lab_config"  # JupyterLab would ask, over the first lesson, whether to fetch news
-    environment = os.environ | {
-        "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), str(quiet)])),
-        "COURSE_CACHE": str(cache_dir().absolute()),
-        "COURSE_PROGRESS": str(progress_path().absolute()),
-    }
-    with subprocess.Popen([sys.executable, "-m", "jupyterlab", *here, *arguments], env=environment) as server:
+    paths = os.pathsep.join(filter(None, [os.environ.get("JUPYTER_CONFIG_PATH"), str(quiet)]))
+    known = environment() | {"JUPYTER_CONFIG_PATH": paths}
+    with subprocess.Popen([sys.executable, "-m", "jupyterlab", *here, *arguments], env=known) as server:
         while True:
             try:
                 return server.wait()

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import doctor
+from .downloads.places import shared_dir
 from .errors import CourseError
 from .lesson_errors import errors, hidden_errors
 from .paths import atomic, cache_dir, notebooks_dir
@@ -167,6 +168,12 @@ def heading(markdown: str) -> str | None:
     return found
 
 
+def environment() -> dict[str, str]:
+    """What a kernel's process gets to know: folders as absolute paths, since it works in another one."""
+    chosen = {"COURSE_CACHE": cache_dir(), "COURSE_PROGRESS": progress_path(), "COURSE_DATA": shared_dir()}
+    return os.environ | {name: str(path.absolute()) for name, path in chosen.items() if path is not None}
+
+
 def _execute(notebook: NotebookNode, lesson: Path, progress: Callable[[Progress], None]) -> str | None:
     """Run the cells one after the other; what went wrong, or None."""
     from jupyter_core.utils import run_sync
@@ -182,15 +189,11 @@ def _execute(notebook: NotebookNode, lesson: Path, progress: Callable[[Progress]
         "stdout": subprocess.DEVNULL,
         "stderr": subprocess.DEVNULL,
     }  # cells keep their output, this is the process's
-    environment = os.environ | {
-        "COURSE_CACHE": str(cache_dir().absolute()),
-        "COURSE_PROGRESS": str(progress_path().absolute()),
-    }  # a relative one would move with the folder
     started = time.monotonic()
     number, section = 0, ""
     cells = sum(not _injected(cell) for cell in notebook.cells)
     try:
-        with client.setup_kernel(env=environment, **quiet):
+        with client.setup_kernel(env=environment(), **quiet):
             try:
                 for index, cell in enumerate(notebook.cells):
                     number += not _injected(cell)  # counted as in the lesson

@@ -112,6 +112,7 @@ def test_another_size_another_root_and_another_reader_do_not_share(photos, monke
 def test_a_change_that_leaves_size_and_time_as_they_were_is_noticed(photos):
     path = photos / "005.bmp"
     Image.new("RGB", (30, 30), "red").save(path)
+    age(photos)
     decode(pictures(photos), SIZE, str(photos))
     before = path.stat()
     Image.new("RGB", (30, 30), "blue").save(path)

@@ -126,14 +126,11 @@ def _filled(images: ImageSet) -> ImageSet:
         missing += [(split, label) for split in absent]
     if not missing:
         return images
-    for name in {images.classes[label] for _, label in missing if not (images.labels[rows] == label).any()}:
-        raise CourseError(f"{images.name} has no picture of {name} that can be read. Add some, or remove the class.")
     copied = [int(rows[images.labels[rows] == label][0]) for _, label in missing]
     start, again = len(images.images), torch.tensor(copied)
-    at = {
-        split: torch.tensor([start + i for i, (where, _) in enumerate(missing) if where == split], dtype=torch.int64)
-        for split in SPLITS
-    }
+    parts = {split: [images.splits.get(split, none)] for split in SPLITS}
+    for number, (split, _) in enumerate(missing):
+        parts[split].append(torch.tensor([start + number]))
     factors = {name: np.concatenate([values, np.asarray(values)[copied]]) for name, values in images.factors.items()}
     if "duplicate" in factors:
         factors["duplicate"][start:] = -1  # a copy may stand in test: that is what the warning is for
@@ -146,7 +143,7 @@ def _filled(images: ImageSet) -> ImageSet:
         images,
         images=torch.cat([images.images, images.images[again]]),
         labels=torch.cat([images.labels, images.labels[again]]),
-        splits={split: torch.cat([images.splits.get(split, none), at[split]]) for split in SPLITS},
+        splits={split: torch.cat(rows) for split, rows in parts.items()},
         factors=factors,
         files=(*images.files, *(images.files[row] for row in copied)) if images.files else (),
         notes=(told,),  # in place of those that say which split a class is not in
@@ -215,11 +212,10 @@ def strangers(size: int, count: int = 20) -> dict[str, torch.Tensor]:
     """Pictures that show none of a reader's classes: what they are -> uint8 N,3,size,size."""
     noise = torch.randint(0, 256, (count, 3, size, size), generator=torch.Generator().manual_seed(0)).byte()
     found = {"grounds and furs from near": textures(per_class=3), "printed digits": digits(per_class=3)}
-    drawn = {name: each.images[:: max(1, len(each.images) // count)][:count] for name, each in found.items()}
-    shaped = {
-        name: F.interpolate(x.float(), size, mode="bilinear", antialias=True).round().clamp(0, 255).byte()
-        for name, x in drawn.items()
-    }
+    shaped = {}
+    for name, each in found.items():
+        some = each.images[:: max(1, len(each.images) // count)][:count].float()
+        shaped[name] = F.interpolate(some, size, mode="bilinear", antialias=True).round().clamp(0, 255).byte()
     return {**shaped, "noise": noise}
 
 
@@ -239,10 +235,8 @@ def several(case: Case, way: Way, model: str) -> Generator[Record | HeadsRecord,
     images, stages = case.images, way.recipe(0)
     if stages == [HEAD_STAGE]:
         net = load(model, images.classes, way.weights)
-        runs = [
-            HeadRun(HEAD_STAGE, seed, head=load_head(model, images.classes, way.weights, seed))
-            for seed in range(way.seeds)
-        ]
+        starts = [load_head(model, images.classes, way.weights, seed) for seed in range(way.seeds)]
+        runs = [HeadRun(HEAD_STAGE, seed, head=head) for seed, head in enumerate(starts)]
         heads = yield from fit_heads(net, images, runs)
         tests, vals = heads.evaluations("test"), heads.evaluations("val")
         steps = HEAD_STAGE.epochs * -(-len(images.rows("train")) // HEAD_STAGE.batch)

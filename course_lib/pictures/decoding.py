@@ -28,7 +28,6 @@ import torch
 
 from ..cache.memory import fits, limit, say_bytes
 from ..errors import CourseError
-from ..images import begin_checksum
 from . import kept as keeping
 from .found import Picture
 from .kept import Kept, Row
@@ -127,7 +126,7 @@ def decode(
             there.append(other)
         known = _known(there, pictures, looks)
         count = _fill(out, pictures, looks, size, known, progress, read)
-        return _decoded(out.finish(_checksum(out)), count)
+        return _decoded(out.finish(), count)
 
 
 def _key(root: str, size: int) -> str:
@@ -231,13 +230,6 @@ def _read(
     pixels = None if found.pixels is None else np.ascontiguousarray(found.pixels.transpose(2, 0, 1))  # H,W,3 -> 3,H,W
     row = Row(_name(picture), stamp, digest, found.width, found.height, found.reason, found.remedy)
     return row, pixels
-
-
-def _checksum(out: keeping.Writer) -> str:
-    digest = begin_checksum((out.count, 3, out.size, out.size))
-    for part in out.read():
-        digest.update(part)
-    return digest.hexdigest()
 
 
 def _decoded(kept: Kept, count: int) -> Decoded:

@@ -2,7 +2,7 @@
 
     with writing(key, size=192, total=2000) as out:
         out.add(row, pixels)                  # as they come
-        kept = out.finish(checksum)           # from here on `open_kept(key, 192)` finds them
+        kept = out.finish()                   # from here on `open_kept(key, 192)` finds them
 
 `KEY.TOKEN.pixels` holds the images one after another, 3*size*size bytes each; `KEY.json` has a line for each picture. While
 they are being written both have names that begin with a point and end in the number of the process and `.part`. Of a process
@@ -19,13 +19,14 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
 
 from ..cache.feature_files import _runs
 from ..errors import CourseError
+from ..images import begin_checksum
 from ..paths import _explain, cache_dir
 from .stamps import Stamp
 
@@ -85,6 +86,8 @@ class Writer:
         self.folder = pictures_dir()
         token = secrets.token_hex(4)
         self.final = self.folder / f"{key}.{token}.pixels"
+        self.digest = begin_checksum((total, 3, size, size))  # as if every file held a picture, which is seldom wrong
+        self.total = total
         self.array = None if key else np.empty((total, 3, size, size), np.uint8)
         self.pixels: IO[bytes] | None = None
         self.journal: IO[str] | None = None
@@ -98,6 +101,8 @@ class Writer:
 
     def add(self, row: Row, pixels: np.ndarray | None) -> None:
         """Write one picture, uint8 3,size,size, or that there is none."""
+        if pixels is not None:
+            self.digest.update(pixels.data)
         if pixels is None:
             row = row._replace(place=-1, crc=0)
         elif self.array is not None:
@@ -120,18 +125,23 @@ class Writer:
 
     _noted = 0
 
-    def read(self) -> Iterator[Any]:
-        """The bytes of all pictures written, in parts."""
+    def _checksum(self) -> str:
+        """SHA-256 of all pictures, as of an ImageSet."""
+        if self.count == self.total:
+            return self.digest.hexdigest()
+        digest = begin_checksum((self.count, 3, self.size, self.size))
         if self.array is not None:
-            yield from (part.data for part in np.array_split(self.array[: self.count], max(1, self.count // 64)))
-            return
+            digest.update(self.array[: self.count].data)
+            return digest.hexdigest()
         self.pixels.flush()
         self.pixels.seek(0)
         while data := self.pixels.read(2**20):
-            yield data
+            digest.update(data)
+        return digest.hexdigest()
 
-    def finish(self, checksum: str) -> Kept:
+    def finish(self) -> Kept:
         """All is written: give the files their names."""
+        checksum = self._checksum()
         if self.array is not None:
             return Kept(self.rows, self.size, None, checksum, True, torch.from_numpy(self.array))
         self._note()

@@ -47,11 +47,9 @@ def find(source: str | Path, table: str | Path | None = None) -> Found:
     splits = _splits(walked, top)
     pictures, others = _by_folders(walked, top, splits)
     classes = _class_folders(walked, top, splits)
-    if table is None and len({picture.label for picture in pictures}) < 2:
-        table = _table_in(walked, shown)
-    if table is not None:
-        layout = "table"
-        pictures = read_table(table, walked)
+    from_table = _from_table(table, walked, shown, pictures)
+    if from_table is not None:
+        layout, pictures = "table", from_table
         classes = {split: {p.label for p in pictures if p.split == split} for split in {p.split for p in pictures}}
     else:
         layout = "split folders" if splits else "class folders"
@@ -141,16 +139,29 @@ def _add_others(walked: Walked, others: list[Parts], splits: dict[str, str]) -> 
     walked.files = []
 
 
-def _table_in(walked: Walked, shown: str) -> Path | None:
-    """The one table in a folder without class folders, the topmost if there are several further down."""
+def _from_table(
+    table: str | Path | None, walked: Walked, shown: str, by_folders: list[Picture]
+) -> list[Picture] | None:
+    """Pictures by the table that was given, or by the one in a folder without class folders; None where there is none."""
+    if table is not None:
+        return read_table(table, walked)
+    if len({picture.label for picture in by_folders}) > 1:
+        return None
     tables = [parts for parts in walked.files if parts[-1].lower().endswith(TABLES)]
     topmost = [parts for parts in tables if len(parts) == min(map(len, tables))]
-    if len(topmost) > 1:
+    if len(topmost) > 1 and not by_folders:
         names = ", ".join(map(readable_name, topmost[:5]))
         raise CourseError(
             f"{shown} has no class folders and {len(topmost)} tables: {names}. Say which one: table={topmost[0][-1]!r}."
         )
-    return walked.root.joinpath(*topmost[0]) if topmost else None
+    if len(topmost) != 1:
+        return None
+    try:
+        return read_table(walked.root.joinpath(*topmost[0]), walked)
+    except CourseError:
+        if by_folders:  # a table of something else beside a class folder: what is said about that helps more
+            return None
+        raise
 
 
 def _check(
@@ -172,7 +183,9 @@ def _check(
                 f"In {shown}, {split}/ has no images of {', '.join(missing)}, other folders have. Add some, or remove the class."
             )
     if len(every) < 2:
-        raise CourseError(f"{shown} has one class, {every[0]}; a classifier tells at least two apart. {LAYOUT}")
+        raise CourseError(
+            f"{shown} has one class, {every[0]}{_mostly(lines)}; a classifier tells at least two apart. {LAYOUT}"
+        )
 
 
 def _mostly(lines: tuple[Problem, ...]) -> str:

@@ -94,11 +94,7 @@ def _unpack_whole(
         lines = unpacking.problems.lines()
         report = {"files": unpacking.files, "bytes": unpacking.bytes, "problems": lines}
         (temporary / "report.json").write_text(json.dumps(report), encoding="utf-8")
-        try:
-            os.rename(temporary, place)
-        except OSError:
-            if not place.is_dir():  # else another process was faster, and its folder is the same
-                raise
+        _put(temporary, place)
         return lines
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -242,9 +238,21 @@ def _read_report(place: Path) -> tuple[Problem, ...] | None:
     return None
 
 
+def _put(temporary: Path, place: Path) -> None:
+    """Give a complete folder its name. Where another process was faster its folder stays: it is the same."""
+    try:
+        os.rename(temporary, place)
+    except OSError:
+        if _read_report(place) is not None:
+            return
+        aside = temporary.with_name(f"{temporary.name[:-5]}.old.part")
+        os.rename(place, aside)  # files were removed or changed there
+        os.rename(temporary, place)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
 def _remove_leftovers(place: Path) -> None:
-    """Remove an incomplete folder of this zip, and what killed processes left of it a day or more ago."""
-    shutil.rmtree(place, ignore_errors=True)
+    """Remove what killed processes left of this zip a day or more ago."""
     for path in place.parent.glob(f".{place.name}.*.part"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > DAY:  # else it may be being written, here or on another machine
