@@ -177,7 +177,7 @@ def test_cues_are_judged_on_pictures_that_the_means_do_not_know():
     assert low < 0.5 < high, "40 numbers of noise fit 60 pictures well where the means know them"
     copies = np.repeat(draw.standard_normal((10, 40)), 6, axis=0)
     share, low, _ = tell_apart(copies, np.repeat(np.arange(10) % 2, 6), np.repeat(np.arange(10), 6), 2)
-    assert share < 0.9, "copies of a picture are on one side"
+    assert share < 0.7, "copies of a picture are on one side (0.83 where they are not)"
     assert tell_apart(np.zeros((60, 2)), labels, np.full(60, -1), 2)[1] < 0.5
     assert tell_apart(labels[:, None] + 0.1 * noise[:, :1], labels, np.full(60, -1), 2)[0] == 1.0
 

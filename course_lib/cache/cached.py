@@ -28,7 +28,7 @@ from ..tables import Table
 
 KINDS = {  # kind -> its folders in the cache
     "features": ("features",),
-    "images": ("dogworld", "images", "photos", "pictures"),
+    "images": ("dogworld", "images", "photos", "pictures", "unzipped"),
     "runs": ("runs", "sweeps", "handover"),
     "landscapes": ("landscape",),
 }

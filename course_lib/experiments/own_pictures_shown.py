@@ -52,7 +52,7 @@ def looked_at(net: Network, images: ImageSet, rows: Sequence[int] | torch.Tensor
         light = F.interpolate((lost / max(0.1, float(lost.max())))[None, None], images.size, mode="bilinear")[0, 0]
         above.imshow(picture)
         below.imshow((picture * (0.18 + 0.82 * light.numpy()[..., None])).astype(np.uint8))
-        name, truth = (_short(images.classes[k]) for k in (named, int(images.labels[row])))
+        name, truth = (_title(images.classes[k]) for k in (named, int(images.labels[row])))
         above.set_title(f"{name} ({sure:.0%})" + ("" if name == truth else f"\nis {truth}"), fontsize=8)
         below.set_title(f"at most {100 * float(lost.max()):.0f} points lost", fontsize=8)
         for axis in (above, below):
@@ -114,3 +114,8 @@ def over_pictures(shares: Mapping[int, Sequence[float]], majority: float) -> Pic
         f"{m:.0f} % with {n} ({a:.0f} to {b:.0f})" for n, m, a, b in zip(counts, mean, low, high, strict=True)
     )
     return Picture(fig, f"Accuracy on test over training pictures: {words}. Always the largest class: {majority:.0%}.")
+
+
+def _title(name: str) -> str:
+    """A class name as matplotlib shows it; a dollar sign would begin a formula."""
+    return _short(name).replace(r"\$", "$").replace("$", r"\$")

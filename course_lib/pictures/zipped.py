@@ -14,10 +14,8 @@ import errno
 import hashlib
 import json
 import os
-import re
 import secrets
 import shutil
-import stat
 import time
 import unicodedata
 import zipfile
@@ -25,9 +23,8 @@ from pathlib import Path
 
 from ..errors import CourseError
 from ..paths import cache_dir
-from .found import NOTHING_TO_DO, Problem, Problems, printable
-from .table_files import outside
-from .walking import DEEPEST, is_system_name
+from .found import Problem, Problems, printable
+from .zip_members import Refused, check_kind, member_name, safe_parts
 
 MOST = 1_000_000  # members
 LARGEST = 1 << 30  # bytes of one member
@@ -38,10 +35,6 @@ SPARE = 512 << 20  # bytes that stay free on the disk
 PIECE = 1 << 18
 DAY = 86400.0  # seconds
 WHOLE = "Ask for it again, or unpack it with a program that you trust and give the folder."
-
-
-class _Refused(Exception):
-    """A member that is not unpacked: reason, remedy."""
 
 
 def unpacked(path: Path) -> tuple[Path, tuple[Problem, ...]]:
@@ -64,12 +57,13 @@ def unpacked(path: Path) -> tuple[Path, tuple[Problem, ...]]:
             return place / "files", _unpack_whole(archive, members, path, place)
     except CourseError:
         raise
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    except Exception as error:  # a damaged zip can fail in a dozen ways; EINVAL is a place in it that cannot be
+        number = error.errno if isinstance(error, OSError) else None
+        if number in (None, errno.EINVAL):
+            raise CourseError(f"The zip {shown} is damaged or cut off ({error}). Copy or download it again.") from error
+        full = number in (errno.ENOSPC, errno.EDQUOT)
         what = "Free some space, or set COURSE_CACHE to a folder on another disk." if full else "Check both."
         raise CourseError(f"The zip {shown} could not be unpacked into {cache_dir()} ({error}). {what}") from error
-    except Exception as error:  # a damaged zip can fail in a dozen ways
-        raise CourseError(f"The zip {shown} is damaged or cut off ({error}). Copy or download it again.") from error
 
 
 def _checksum(path: Path) -> str:
@@ -112,15 +106,15 @@ class _Unpacking:
 
     def take(self, member: zipfile.ZipInfo) -> None:
         """Unpack a member, or add the reason why not."""
-        name = _name(member)
+        name = member_name(member)
         try:
-            parts = _safe_parts(name)
-            _check_kind(member, parts)
+            parts = safe_parts(name)
+            check_kind(member, parts)
             target = self._place(parts, member.is_dir())
             if not member.is_dir():
                 self._write(member, target)
                 self.files += 1
-        except _Refused as refused:
+        except Refused as refused:
             self.problems.add(printable(name)[:300], *refused.args)
 
     def _place(self, parts: list[str], is_folder: bool) -> Path:
@@ -131,11 +125,11 @@ class _Unpacking:
         for i in range(folders):
             key = tuple(keys[: i + 1])
             if key in self._taken:
-                raise _Refused("it is in a folder that is also a file of this zip", "rename one of them")
+                raise Refused("it is in a folder that is also a file of this zip", "rename one of them")
             spelt.append(self._spelt.setdefault(key, parts[i]))
         if not is_folder:
             if tuple(keys) in self._taken or tuple(keys) in self._spelt:
-                raise _Refused("the zip holds this name twice (upper and lower case are one)", "rename one of them")
+                raise Refused("the zip holds this name twice (upper and lower case are one)", "rename one of them")
             self._taken.add(tuple(keys))
             spelt.append(parts[-1])
         target = self.folder.joinpath(*spelt)
@@ -155,21 +149,21 @@ class _Unpacking:
                     self._count(len(piece))
                     if written > most:
                         reason = f"it unpacks to more than {most >> 20:,} MB, which no picture of its kind does"
-                        raise _Refused(reason, "leave it out")
+                        raise Refused(reason, "leave it out")
                     file.write(piece)
         except Exception as error:  # decompressors raise anything
             self.bytes -= written
             with contextlib.suppress(OSError):
                 target.unlink()
-            if isinstance(error, (_Refused, CourseError)):
+            if isinstance(error, (Refused, CourseError)):
                 raise
             if isinstance(error, OSError) and error.errno:
                 raise _unwritable(error) from error
             if isinstance(error, NotImplementedError):
-                raise _Refused(
+                raise Refused(
                     f"it is packed in a way that cannot be read ({error})", "pack it as a plain zip"
                 ) from error
-            raise _Refused(f"it is damaged in the zip ({error})", "copy or download the zip again") from error
+            raise Refused(f"it is damaged in the zip ({error})", "copy or download the zip again") from error
 
     def _count(self, more: int) -> None:
         self.bytes += more
@@ -182,46 +176,10 @@ class _Unpacking:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _name(member: zipfile.ZipInfo) -> str:
-    """The member's name; where the zip does not say how it is written, UTF-8 if it can be that."""
-    if not member.flag_bits & 0x800:
-        with contextlib.suppress(UnicodeError):
-            return member.filename.encode("cp437").decode("utf-8")
-    return member.filename
-
-
-def _safe_parts(name: str) -> list[str]:
-    """The names that lead to a member; some programs on Windows write a backslash between them."""
-    if reason := outside(name):
-        raise _Refused(f"its path {reason}", "pack the folder of the pictures again")
-    parts = [part for part in re.split(r"[/\\]", name) if part not in ("", ".")]
-    if not parts:
-        raise _Refused("it has no name", "pack the folder of the pictures again")
-    if any(map(is_system_name, parts)):
-        raise _Refused("a hidden or system file", NOTHING_TO_DO)
-    if len(parts) > DEEPEST:
-        raise _Refused(f"it lies more than {DEEPEST} folders deep", "pack the folder of the pictures itself")
-    if any(len(os.fsencode(part)) > 255 for part in parts):
-        raise _Refused("its name is longer than 255 bytes", "give it a shorter name")
-    return parts
-
-
-def _check_kind(member: zipfile.ZipInfo, parts: list[str]) -> None:
-    mode = stat.S_IFMT(member.external_attr >> 16)
-    if mode == stat.S_IFLNK:
-        raise _Refused("a link, which a zip may not bring", "pack the picture itself")
-    if mode not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise _Refused("no file but a device or a pipe", "leave it out")
-    if member.flag_bits & 1:
-        raise _Refused("it is encrypted", "unpack the zip with its password, and give the folder")
-    if parts[-1].lower().endswith(".zip"):
-        raise _Refused("a zip inside the zip", "unpack it, and pack its pictures")
-
-
 def _unwritable(error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
         return error  # of the disk, not of this member
-    return _Refused(f"no file can be written under its name ({error.strerror})", "give it a shorter and plain name")
+    return Refused(f"no file can be written under its name ({error.strerror})", "give it a shorter and plain name")
 
 
 def _read_report(place: Path) -> tuple[Problem, ...] | None:

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CourseError
-from ..paths import ROOT, cache_dir
-from ..progress import path as progress_path
+from ..lessons import environment
+from ..paths import ROOT
 
 STARTS, ENDS = 90.0, 15.0  # seconds that a server is given to start, and to end
 NOTEBOOK = "try.ipynb"
@@ -130,13 +130,11 @@ def _server(folder: Path, port: int, token: str) -> Iterator[subprocess.Popen[by
         quiet = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
         quiet.parent.mkdir(parents=True)
         quiet.write_text('{"fetchNews": "false", "checkForUpdates": false}')  # nothing is asked of other machines
-    environment = os.environ | {
+    known = environment() | {
         "JUPYTER_TOKEN": token,  # not an argument, which every user of the machine could read
         "JUPYTER_CONFIG_DIR": str(settings),
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(settings),
-        "COURSE_CACHE": str(cache_dir().absolute()),
-        "COURSE_PROGRESS": str(progress_path().absolute()),
         "PYTHONPATH": os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(ROOT)])),
     }
     apart: dict[str, Any] = {"start_new_session": True}
@@ -145,7 +143,7 @@ def _server(folder: Path, port: int, token: str) -> Iterator[subprocess.Popen[by
     with open(folder / "log", "wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", *arguments, "--no-browser"],
-            cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **apart,
+            cwd=folder, env=known, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **apart,
         )  # fmt: skip
         try:
             yield server
