@@ -215,7 +215,9 @@ def runs(curves: Sequence[tuple[str, Sequence[Sequence[float]]]], alt: str) -> P
 
 
 def _short(name: str) -> str:
-    return name.replace("_", " ") if len(name) <= 20 else name.replace("_", " ")[:18] + "…"
+    """A class name for a figure; a dollar sign in it is no formula."""
+    short = name if len(name) <= 20 else name[:18] + "…"
+    return short.replace("_", " ").replace("$", r"\$")
 
 
 def _apart(positions: Sequence[float], gap: float) -> list[float]:

@@ -55,6 +55,7 @@ def material(photos, tmp_path, monkeypatch) -> Material:
 def job(contender: Contender, material: Material, phases: list[Phase], **options) -> dict:
     options = dict(contender.options) | options
     options |= {"workers": 0} if contender.call == "tutorial:run" else {}  # the tests' processes stay one
+    options |= {"workers": [0]} if contender.call == "decoding:run_torchvision" else {}
     options |= {"heads": 3} if contender.call.startswith("heads:") else {}
     return runs._job(contender, options, material, phases, seed=0)
 
@@ -319,7 +320,7 @@ def test_the_readme_is_a_short_page_with_one_table():
     assert len(table) == 2 + sum(len(task.comparisons) for task in TASKS.values())
     assert len({line.count("|") for line in table}) == 1
     assert "noise" in text and "cores 2" in text and "torch 2" in text and "python -m benchmarks" in text
-    assert len(text.splitlines()) <= 60
+    assert len(text.splitlines()) <= 64
 
 
 def test_the_committed_readme_is_what_the_committed_results_give():

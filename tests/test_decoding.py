@@ -247,7 +247,7 @@ def test_an_interrupt_ends_at_once_and_the_next_start_goes_on(photos):
 
     with pytest.raises(KeyboardInterrupt):
         decode(pictures(photos), SIZE, str(photos), progress, read=read)
-    assert len(begun) - seen[-1] <= min(8, os.cpu_count()), "each thread ends the file it is at, and begins no other"
+    assert len(begun) - seen[-1] <= decoding.threads(), "each thread ends the file it is at, and begins no other"
     assert_right(decode(pictures(photos), SIZE, str(photos)), photos)
 
 

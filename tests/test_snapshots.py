@@ -166,7 +166,7 @@ def test_falls_finds_the_place_that_counts():
 
     lost, named, sure = falls(net, images, 0)
     assert named == 0 and sure > 0.9
-    assert divmod(int(lost.argmax()), lost.shape[1]) == (0, 0) and lost[-1, -1] == 0
+    assert divmod(int(lost.argmax()), lost.shape[1]) == (0, 0) and lost[0, 0] > 0.2 and lost[-1, -1] == 0
 
 
 def test_three_pictures_in_two_classes_run_with_a_warning():

@@ -28,8 +28,8 @@ from ..tables import Table
 
 KINDS = {  # kind -> its folders in the cache
     "features": ("features",),
-    "images": ("dogworld", "images", "photos", "pictures", "unzipped"),
-    "runs": ("runs", "sweeps", "handover"),
+    "images": ("dogworld", "images", "photos", "pictures", "snapshots", "unzipped"),
+    "runs": ("runs", "sweeps", "handover", "models"),
     "landscapes": ("landscape",),
 }
 DAY = 86400.0

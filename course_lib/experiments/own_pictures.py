@@ -82,7 +82,7 @@ def own_pictures(
     if not weights:
         raise CourseError("The lesson stands on pretrained weights; give `weights`: 'animals' for pawnet, or a file.")
     kind, small = "pawnet" if model == "pawnet" else "other", size == "small"
-    images = _filled(_thinned(load_images(folder, size=PIXELS[kind]), MOST[size][kind]))
+    images = _filled(_thinned(load_images(folder, photo_size=PIXELS[kind]), MOST[size][kind]))
     few = seeds or (5 if not small else 3 if kind == "pawnet" else 2)
     passes = 240 if not small else 70 if kind == "pawnet" else 40
     epochs = max(8, round(passes / (len(images.rows("train")) / len(images.classes)) ** 0.5))

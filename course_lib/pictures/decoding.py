@@ -187,7 +187,7 @@ def _fill(
 
     # Threads take a few files at a time: a thread that is woken for each one waits where others want the processor too.
     parts = [range(start, min(start + TAKEN, len(pictures))) for start in range(0, len(pictures), TAKEN)]
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(threads())
     stop = threading.Event()
 
     def work_on(part: range) -> list[tuple[Row, np.ndarray | None]]:
@@ -212,6 +212,11 @@ def _fill(
         stop.set()
         pool.shutdown(wait=True, cancel_futures=True)  # on Ctrl-C: what is under way ends, milliseconds later
     return len(pictures) - len(known)
+
+
+def threads() -> int:
+    """Twice as many as cores: some wait for Python's lock while others decode (on 2 cores, 4 took 0.77 of the time of 2)."""
+    return min(16, 2 * (os.cpu_count() or 1))
 
 
 def _read(

@@ -144,7 +144,7 @@ def glyphs() -> torch.Tensor:
                 f"matplotlib {matplotlib.__version__} has no font {name}, which the printed digits need. "
                 "Install matplotlib 3.8 or later."
             )
-        font = ImageFont.truetype(file, 100, layout_engine=ImageFont.Layout.BASIC)
+        font = ImageFont.truetype(str(file), 100, layout_engine=ImageFont.Layout.BASIC)
         tallest = max(font.getbbox(digit)[3] - font.getbbox(digit)[1] for digit in CLASSES)
         font = font.font_variant(size=100 * 0.75 * GLYPH / tallest)
         for j, digit in enumerate(CLASSES):

@@ -111,8 +111,8 @@ def _copy(picture: Picture, other: Picture) -> Problem:
     also = f" and another class, {other.label}: one of the two labels is wrong" if other.label != picture.label else ""
     return Problem(
         picture.name,
-        f"the same picture as {other.name}, which is in another split{also}",
-        f"remove one of the two; until then only {other.name} is used",
+        f"the same picture is in another split{also}",  # no file is named here: a model's card tells reasons
+        f"remove it or {other.name}; until then only that one is used",
     )
 
 

@@ -66,7 +66,9 @@ WIDGETS = {
         "from course_lib.widgets import PictureDrop\nPictureDrop('mine', ('cat',))", (), "cat: 0 pictures"
     ),
     "try a model": Widget(
-        "from course_lib.widgets import TryModel\nfrom toy_model import Colours\nTryModel(Colours())", (), "which of 3 classes"
+        "from course_lib.widgets import TryModel\nfrom toy_model import Colours\nTryModel(Colours())",
+        (),
+        "which of 3 classes",
     ),
     "schedule lab": Widget(
         "from course_lib.widgets import ScheduleLab\nScheduleLab(cl.load('pawnet', images.classes), images)",
