@@ -113,7 +113,7 @@ def dog_case(images: str, model: str, weights: str, size: str = "small", seeds: 
 
     def scratch(n: int) -> list[Stage]:
         # Few images are passed over more often; more images still cost more, as they do for a reader.
-        epochs = max(8, round((60 if small else 240) / n**0.5))
+        epochs = max(8, round((45 if small else 240) / n**0.5))
         return from_scratch(epochs, augment=MIRRORED if photos else UPRIGHT, views=epochs)
 
     few_seeds = 3 if small else 5
