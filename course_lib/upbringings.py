@@ -22,6 +22,7 @@ from .images import ImageSet
 from .sources.digits import digits as print_digits
 from .sources.dogworld import dogworld
 from .sources.folder import folder as read_folder
+from .sources.photos.listed import NETTE as IMAGENETTE
 from .sources.textures import textures as draw_textures
 
 SEED = 0
@@ -31,18 +32,6 @@ AUGMENT = Augment(flip=False, shift=0.08, scale=0.1, rotate=8, brightness=0.2, c
 EARLY = {"eighth": 1 / 8, "quarter": 1 / 4, "half": 1 / 2}
 
 DOG = "English springer"
-IMAGENETTE = {
-    "n01440764": "tench",
-    "n02102040": DOG,
-    "n02979186": "cassette player",
-    "n03000684": "chain saw",
-    "n03028079": "church",
-    "n03394916": "French horn",
-    "n03417042": "garbage truck",
-    "n03425413": "gas pump",
-    "n03445777": "golf ball",
-    "n03888257": "parachute",
-}
 GET_IMAGENETTE = (
     "Get Imagenette2-160 (99 MB, fast.ai, https://github.com/fastai/imagenette; its photos are ImageNet's, for "
     "non-commercial research and teaching), unpack it, and give its folder: "
