@@ -1,7 +1,7 @@
 """Files to pixels: the course's own way against torchvision's ImageFolder in a DataLoader.
 
     run_course(material, phases, seed=0)
-    run_torchvision(material, phases, seed=0, workers=(0, 1, 2, 4))       # the fastest of the four
+    run_torchvision(material, phases, seed=0, workers=2)       # probe.py finds the best number for this machine
 
 Both go from a folder on the disk to one uint8 tensor N,3,size,size of all photos: short side scaled, square cut from the
 centre. torchvision keeps what it read in memory; the course writes it to its cache, works out its checksum, and (in
@@ -35,9 +35,8 @@ def run_load(material: Material, phases: Sequence[Phase], seed: int) -> dict[str
     return _timed(lambda: cl.load_images(Path(material.photos), size=material.size).images)
 
 
-def run_torchvision(material: Material, phases: Sequence[Phase], seed: int, workers: Sequence[int]) -> dict[str, Any]:
-    """ImageFolder with Resize, CenterCrop and PILToTensor, batches of 64, put together to one tensor; the fastest number of
-    workers counts, in each round anew."""
+def run_torchvision(material: Material, phases: Sequence[Phase], seed: int, workers: int) -> dict[str, Any]:
+    """ImageFolder with Resize, CenterCrop and PILToTensor, batches of 64, put together to one tensor."""
     import torch
     from torch.utils.data import DataLoader
     from torchvision import transforms
@@ -46,13 +45,12 @@ def run_torchvision(material: Material, phases: Sequence[Phase], seed: int, work
     size = material.size
     view = transforms.Compose([transforms.Resize(size), transforms.CenterCrop(size), transforms.PILToTensor()])
 
-    def read(count: int) -> torch.Tensor:
+    def read() -> torch.Tensor:
         folders = [ImageFolder(Path(material.photos, split), view) for split in ("train", "val")]
-        loaders = [DataLoader(folder, batch_size=64, num_workers=count) for folder in folders]
+        loaders = [DataLoader(folder, batch_size=64, num_workers=workers) for folder in folders]
         return torch.cat([pixels for loader in loaders for pixels, _ in loader])
 
-    found = [_timed(lambda count=count: read(count)) | {"workers": count} for count in workers]
-    return min(found, key=lambda each: each["seconds"])
+    return _timed(read)
 
 
 def _timed(read: Callable[[], Any]) -> dict[str, Any]:

@@ -209,6 +209,7 @@ PROBES = {
     "step": "a training step of 32 photos,",
     "forward": "inference of 32 photos,",
     "workers": "an epoch of the tutorial's loop by workers,",
+    "loader": "all photos by ImageFolder by workers,",
 }
 
 

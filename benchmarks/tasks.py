@@ -94,7 +94,7 @@ DECODING = {
     "load": Contender("course, `load_images`", "decoding:run_load", course=True),
     "again": Contender("course, `load_images`, second time", "decoding:run_load", course=True, warm_after="load"),
     "folder": Contender(
-        "ImageFolder, best of 0, 1, 2, 4 workers", "decoding:run_torchvision", {"workers": [0, 1, 2, 4]}
+        "ImageFolder, best of 0, 1, 2, 4 workers", "decoding:run_torchvision", probed={"workers": "loader"}
     ),
 }
 AGAINST_IMAGEFOLDER = (Comparison("course", "folder", 1), Comparison("load", "folder"), Comparison("again", "folder"))

@@ -55,7 +55,7 @@ def material(photos, tmp_path, monkeypatch) -> Material:
 def job(contender: Contender, material: Material, phases: list[Phase], **options) -> dict:
     options = dict(contender.options) | options
     options |= {"workers": 0} if contender.call == "tutorial:run" else {}  # the tests' processes stay one
-    options |= {"workers": [0]} if contender.call == "decoding:run_torchvision" else {}
+    options |= {"workers": 0} if contender.call == "decoding:run_torchvision" else {}
     options |= {"heads": 3} if contender.call.startswith("heads:") else {}
     return runs._job(contender, options, material, phases, seed=0)
 
@@ -179,8 +179,13 @@ def test_the_gpu_task_runs_on_a_cpu_too_and_counts_operations(material):
 
 def test_the_probe_times_what_is_asked_for_and_the_fastest_is_chosen(material, monkeypatch):
     monkeypatch.setattr(probe, "WORKERS", (0,))
-    found = probe.run(material, material.phases("features", 1), 0, ["forward", "workers"])
-    assert found.keys() == {"forward", "workers"} and found["forward"].keys() == {"float32", "bfloat16"}
+    monkeypatch.setattr(probe, "LOADERS", (0, 1))
+    found = probe.run(material, material.phases("features", 1), 0, ["forward", "workers", "loader"])
+    assert {group: list(times) for group, times in found.items()} == {
+        "forward": ["float32", "bfloat16"],
+        "workers": ["0"],
+        "loader": ["0", "1"],
+    }
     contender = Contender("", "", {"views": 2}, {"workers": "workers", "precision": "step"})
     seconds = {"workers": {"0": 3.0, "2": 1.0, "4": 2.0}, "step": {"float32": 0.1, "bfloat16": 0.2}}
     assert runs.chosen(contender, seconds) == {"views": 2, "workers": 2, "precision": "float32"}

@@ -39,7 +39,10 @@ from course_lib.taking_home.opening import open_model
 
 KILLS = int(os.environ.get("COURSE_KILLS", "10"))
 STEPS = ("download", "decode", "remember", "train", "export")
-PIECE, PAUSE = 8_192, 0.004  # the server sends this many bytes, then waits so many seconds: a download that takes a while
+PIECE, PAUSE = (
+    8_192,
+    0.004,
+)  # the server sends this many bytes, then waits so many seconds: a download that takes a while
 
 # One process imports torch; a child of it goes the way. Lines are written whole: a kill would leave half of one.
 SCRIPT = """

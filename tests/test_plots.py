@@ -15,7 +15,9 @@ from course_lib.images import ImageSet
 def test_a_class_may_have_any_name(name):
     images = torch.zeros(6, 3, 16, 16, dtype=torch.uint8)
     rows = torch.arange(6)
-    pictures = ImageSet("toys", images, rows % 2, (name, "other"), {"train": rows[:2], "val": rows[2:4], "test": rows[4:]})
+    pictures = ImageSet(
+        "toys", images, rows % 2, (name, "other"), {"train": rows[:2], "val": rows[2:4], "test": rows[4:]}
+    )
     said = SimpleNamespace(
         classes=pictures.classes, labels=torch.tensor([0, 1]), predictions=torch.tensor([1, 0]), rows=rows[4:], accuracy=0.0,
         probabilities=torch.tensor([[0.2, 0.8], [0.9, 0.1]]), confusion=torch.tensor([[0, 1], [1, 0]]), split="test",

@@ -55,7 +55,7 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
                 return ImageCms.applyTransform(image, transform)
         except Exception:  # the colours are then a little off, which is better than no picture
             pass
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @lru_cache(16)  # photos of one camera share a profile; making this takes longer than using it

@@ -17,6 +17,7 @@ import hashlib
 import os
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -185,26 +186,38 @@ def _fill(
                 return row, pixels
         return _read(pictures[i], looks[i], size, read)
 
-    # Threads take a few files at a time: a thread that is woken for each one waits where others want the processor too.
+    # Threads take a few files at a time: a thread that is woken for each one waits where others want the processor too. The
+    # memory of pixels that are written is used again: what a process has not touched before, the system has to clear first.
     parts = [range(start, min(start + TAKEN, len(pictures))) for start in range(0, len(pictures), TAKEN)]
+    free = [np.empty((TAKEN, 3, size, size), np.uint8) for _ in range(min(len(parts), AHEAD // TAKEN))]
     pool = ThreadPoolExecutor(threads())
     stop = threading.Event()
 
-    def work_on(part: range) -> list[tuple[Row, np.ndarray | None]]:
-        return [work(i) for i in part if not stop.is_set()]
+    def work_on(part: range) -> tuple[list[Row], np.ndarray, int]:
+        rows, there, good = [], free.pop(), 0
+        for i in part:
+            if stop.is_set():
+                break
+            row, pixels = work(i)
+            if pixels is not None:
+                there[good] = pixels
+                row = row._replace(crc=zlib.crc32(there[good]))
+                good += 1
+            rows.append(row)
+        return rows, there, good
 
     try:
         waiting: deque[Future] = deque()
-        done, told = 0, 0.0
+        told = 0.0
         for next_part in [*parts, *[None] * (AHEAD // TAKEN)]:
             if next_part is not None:
                 waiting.append(pool.submit(work_on, next_part))
             if not waiting or (next_part is not None and len(waiting) < AHEAD // TAKEN):
                 continue
-            for row, pixels in waiting.popleft().result():
-                out.add(row, pixels)
-                done += 1
-            now = time.monotonic()
+            rows, there, good = waiting.popleft().result()
+            out.add(rows, there[:good])
+            free.append(there)
+            done, now = len(out.rows), time.monotonic()
             if progress and (now - told > 0.1 or done == len(pictures)):
                 told = now
                 progress(done, len(pictures))
@@ -232,7 +245,7 @@ def _read(
         stamp = after  # it was changed meanwhile: look again
     else:
         stamp = None
-    pixels = None if found.pixels is None else np.ascontiguousarray(found.pixels.transpose(2, 0, 1))  # H,W,3 -> 3,H,W
+    pixels = None if found.pixels is None else found.pixels.transpose(2, 0, 1)  # H,W,3 -> 3,H,W
     row = Row(_name(picture), stamp, digest, found.width, found.height, found.reason, found.remedy)
     return row, pixels
 

@@ -1,7 +1,7 @@
 """Decoded pictures on disk: one file of pixels, and one that says what they are, which appears when all is written.
 
     with writing(key, size=192, total=2000) as out:
-        out.add(row, pixels)                  # as they come
+        out.add(rows, pixels)                 # as they come, some at a time
         kept = out.finish()                   # from here on `open_kept(key, 192)` finds them
 
 `KEY.TOKEN.pixels` holds the images one after another, 3*size*size bytes each; `KEY.json` has a line for each picture. While
@@ -16,7 +16,7 @@ import json
 import os
 import secrets
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -31,6 +31,7 @@ from ..paths import _explain, cache_dir
 from .stamps import Stamp
 
 FORMAT = "course pictures 1"
+NOTED = 32  # pictures after which the journal is written on: what a kill may cost
 _mine: set[str] = set()  # journals that threads of this process are writing
 
 
@@ -99,21 +100,18 @@ class Writer:
             facts = {"format": FORMAT, "key": key, "size": size, "pixels": self.final.name}
             self.journal.write(json.dumps(facts) + "\n")
 
-    def add(self, row: Row, pixels: np.ndarray | None) -> None:
-        """Write one picture, uint8 3,size,size, or that there is none."""
-        if pixels is not None:
-            self.digest.update(pixels.data)
-        if pixels is None:
-            row = row._replace(place=-1, crc=0)
-        elif self.array is not None:
-            self.array[self.count] = pixels
-            row = row._replace(place=self.count)
-        else:
-            row = row._replace(place=self.count, crc=zlib.crc32(pixels))
+    def add(self, rows: Sequence[Row], pixels: np.ndarray) -> None:
+        """Write what some files gave, in order: a row for each, and the pixels of those without a reason, uint8 n,3,size,size."""
+        self.digest.update(pixels.data)
+        if self.array is None:
             self.pixels.write(pixels.data)
-        self.count += pixels is not None
-        self.rows.append(row)
-        if self.journal is not None and (len(self.rows) % 32 == 0):
+        else:
+            self.array[self.count : self.count + len(pixels)] = pixels
+        for row in rows:
+            good = row.reason is None
+            self.rows.append(row._replace(place=self.count if good else -1))
+            self.count += good
+        if self.journal is not None and len(self.rows) - self._noted >= NOTED:
             self._note()
 
     def _note(self) -> None:

@@ -113,7 +113,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
         found = os.fstat(number)
         _refuse_special(found.st_mode)  # it may have been exchanged between the two looks
         if found.st_size <= IN_MEMORY:  # decoders go to and fro in a file, which is faster there
-            data = file.read(IN_MEMORY)
+            data = file.read(found.st_size or IN_MEMORY)  # asking for more costs memory that has to be emptied first
             yield io.BytesIO(data), len(data)
         else:
             yield file, found.st_size
