@@ -93,7 +93,7 @@ def test_pixels_are_golden():
 
 def test_pixels_do_not_depend_on_threads_or_chunks(few: ImageSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
-    monkeypatch.setattr(package, "CHUNK", 3)
+    monkeypatch.setattr(package, "CHUNK", 3 * 64 * 64)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

@@ -7,7 +7,6 @@ curve.gain("frozen features", "from scratch", 20)  # seed by seed, with the same
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +41,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Run:
-    """One trained network: its way, images per class, seed, and accuracies from 0 to 1.
+    """One trained network: its way, images per class, seed, and its accuracy on the test split, from 0 to 1.
 
     `hits` has one character a test image, `1` where it was named rightly. `seconds` of a run that was trained side by side
     with others is its share of their time, by steps.
@@ -52,7 +51,6 @@ class Run:
     per_class: int
     seed: int
     accuracy: float
-    val_accuracy: float
     hits: str
     steps: int
     seconds: float
@@ -153,12 +151,17 @@ class Curve:
         )
 
 
-def result_of(test: Evaluation, val: Evaluation | None, steps: int, seconds: float) -> dict[str, Any]:
-    """What is kept of a run; without a val split its val accuracy is nan."""
+def result_of(test: Evaluation, steps: int, seconds: float) -> dict[str, Any]:
+    """What is kept of a run."""
     return {
         "accuracy": test.accuracy,
         "hits": "".join("1" if right else "0" for right in test.correct.tolist()),
-        "val_accuracy": val.accuracy if val else math.nan,
         "steps": steps,
         "seconds": seconds,
     }
+
+
+def result_from(found: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What `result_of` gave, as it was kept by this version of the course or an older one; None where it lacks something."""
+    names = ("accuracy", "hits", "steps", "seconds")
+    return None if found is None or any(name not in found for name in names) else {name: found[name] for name in names}

@@ -13,8 +13,6 @@ import time
 from collections.abc import Generator, Sequence
 from typing import Any
 
-import torch
-
 from ..images import ImageSet
 from ..models import load
 from ..network import Network
@@ -57,8 +55,6 @@ def train_heads(
     for _ in heads.feed.fill(images.rows("test")):
         yield None
     tests = heads.evaluations("test")
-    has_val = len(images.splits.get("val", torch.zeros(0))) > 0
-    vals = heads.evaluations("val") if has_val else [None] * len(runs)
     steps = [batches_in(len(train), stage.batch) * stage.epochs for stage, train in zip(stages, rows, strict=True)]
     seconds = (time.perf_counter() - start) / sum(steps)
-    return [result_of(test, val, count, seconds * count) for test, val, count in zip(tests, vals, steps, strict=True)]
+    return [result_of(test, count, seconds * count) for test, count in zip(tests, steps, strict=True)]

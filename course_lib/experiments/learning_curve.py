@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from ..stacked.fit_heads import HeadsRecord
 from ..training.stage import Stage
 from ..training.train import Record, fit
 from ..weights import sha256
-from .curve import Curve, Run, Way, result_of
+from .curve import Curve, Run, Way, result_from, result_of
 from .head_runs import body_of, train_heads
 from .store import keep, kept
 
@@ -68,7 +68,7 @@ def learning_curve(
     start, data = time.perf_counter(), data_fingerprint(images)
     sources = {way.weights: weights_source(model, way.weights) for way in ways}
     settings = [_settings(data, model, sources[way.weights], way, n, seed, device) for way, n, seed in plan]
-    found = [kept(each) for each in settings]
+    found = [result_from(kept(each)) for each in settings]
     missing = [number for number, result in enumerate(found) if result is None]
     stacked = 0
 
@@ -137,10 +137,17 @@ def _train(
     """Train and measure one network: yields the records, returns the result."""
     start = time.perf_counter()
     net = load(model, classes=images.classes, weights=way.weights, seed=seed, size=way.size)
-    for record in fit(net, images, recipe, seed=seed, device=device, validate_every=0):
+    for record in fit(net, without_val(images, recipe), recipe, seed=seed, device=device, validate_every=0):
         yield record
     frozen = min(net.cut(stage.frozen) for stage in recipe)
-    return result_of(evaluate(net, images, "test", frozen), record.val, record.step, time.perf_counter() - start)
+    return result_of(evaluate(net, images, "test", frozen), record.step, time.perf_counter() - start)
+
+
+def without_val(images: ImageSet, recipe: Sequence[Stage]) -> ImageSet:
+    """The set without its val split, which would cost time, unless a stage decides by it."""
+    if any(stage.patience or stage.keep_best for stage in recipe):
+        return images
+    return replace(images, splits={name: rows for name, rows in images.splits.items() if name != "val"})
 
 
 def data_fingerprint(images: ImageSet) -> str:

@@ -33,10 +33,10 @@ from ..training.stage import Stage
 from ..training.train import fit
 from ..upbringings import UPBRINGINGS
 from ..weights import shipped_names
-from .curve import Curve, Way, result_of
+from .curve import Curve, Way, result_from, result_of
 from .dog_case import UPRIGHT
 from .gap import RANDOM, Case, Gap, paired_gap, table
-from .learning_curve import Step, data_fingerprint, learning_curve, weights_source
+from .learning_curve import Step, data_fingerprint, learning_curve, weights_source, without_val
 from .store import keep, kept
 
 __all__ = ["Case", "Gap", "GapStep", "paired_gap", "sources", "table", "transfer_gap", "transferred_net"]
@@ -169,15 +169,16 @@ class Bench:
 
     def _tune(self, case: Case, seed: int) -> Generator[Record, None, str]:
         settings = self.settings(case, case.per_class, seed) | {"torch": torch.__version__, "device": self.device}
-        result = kept(settings)
+        result = result_from(kept(settings))
         if result is None:
             start = time.perf_counter()
             net = transferred_net(self.model, self.images, case, seed)
-            few, stages = self.images.subset(case.per_class, seed), self.recipe(case.per_class)
+            stages = self.recipe(case.per_class)
+            few = without_val(self.images.subset(case.per_class, seed), stages)
             for record in fit(net, few, stages, seed=seed, device=self.device, validate_every=0):
                 yield record
             test, seconds = evaluate(net, self.images, "test"), time.perf_counter() - start
-            result = keep(settings, result_of(test, record.val, record.step, seconds))
+            result = keep(settings, result_of(test, record.step, seconds))
         return result["hits"]
 
 

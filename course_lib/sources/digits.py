@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from ..errors import CourseError
 from ..images import ImageSet, stratified_splits
+from .chunks import draw_in_chunks
 from .dogworld.randomness import fractal, lattice_sizes, octets, uniforms
 from .dogworld.shapes import column, over, ramp
 
@@ -45,7 +46,7 @@ SHARES = {
 }
 PER_CLASS = 500
 GLYPH = 128  # pixels along an edge of a glyph's own picture; the tallest digit has three quarters of that
-CHUNK = 64  # images drawn at once
+CHUNK = 16  # images drawn at once: small enough for the processor's cache
 SIDE = 3  # in the names of random streams: dogworld has 0 and 1, textures 2
 # What is drawn for each printed digit, evenly: name -> (least, most).
 RANGES: dict[str, tuple[float, float]] = {
@@ -122,10 +123,13 @@ def _printed(seed: int, per_class: int, size: int) -> tuple[torch.Tensor, torch.
     for (name, (least, most)), even in zip(RANGES.items(), draws[:, 1:].T, strict=True):
         factors[name] = (least + (most - least) * even).round(4)
     images = torch.empty(len(streams), 3, size, size, dtype=torch.uint8)
-    for start in range(0, len(streams), CHUNK):
-        rows = slice(start, start + CHUNK)
+    shapes = glyphs()
+
+    def draw_chunk(rows: slice) -> None:
         f = {name: torch.from_numpy(values[rows]).float() for name, values in factors.items() if name in RANGES}
-        images[rows] = _print(glyphs()[font[rows], labels[rows]], f, streams[rows], size)
+        images[rows] = _print(shapes[font[rows], labels[rows]], f, streams[rows], size)
+
+    draw_in_chunks(draw_chunk, len(streams), CHUNK, None)
     return images, labels, factors
 
 
