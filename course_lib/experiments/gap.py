@@ -105,7 +105,7 @@ def paired_gap(case: Case, transferred: Sequence[str], scratch: Sequence[str], r
         transferred, scratch: for each run one character a test image, `1` where it was named rightly.
     """
     runs = [
-        Run(way, case.per_class, seed, hits.count("1") / len(hits), math.nan, hits, 0, 0.0, False)
+        Run(way, case.per_class, seed, hits.count("1") / len(hits), hits, 0, 0.0, False)
         for way, all_hits in (("transfer", transferred), ("scratch", scratch))
         for seed, hits in enumerate(all_hits)
     ]

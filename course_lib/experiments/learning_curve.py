@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from ..devices import choose_device
 from ..evaluation import evaluate
 from ..images import ImageSet
 from ..models import load
+from ..network import Network
 from ..paths import weights_dir
 from ..stacked.fit_heads import HeadsRecord
 from ..training.stage import Stage
@@ -137,17 +138,19 @@ def _train(
     """Train and measure one network: yields the records, returns the result."""
     start = time.perf_counter()
     net = load(model, classes=images.classes, weights=way.weights, seed=seed, size=way.size)
-    for record in fit(net, without_val(images, recipe), recipe, seed=seed, device=device, validate_every=0):
+    for record in fit_unwatched(net, images, recipe, seed, device):
         yield record
     frozen = min(net.cut(stage.frozen) for stage in recipe)
     return result_of(evaluate(net, images, "test", frozen), record.step, time.perf_counter() - start)
 
 
-def without_val(images: ImageSet, recipe: Sequence[Stage]) -> ImageSet:
-    """The set without its val split, which would cost time, unless a stage decides by it."""
+def fit_unwatched(net: Network, images: ImageSet, recipe: Sequence[Stage], seed: int, device: str) -> Iterator[Record]:
+    """`fit` for a run of which only the end is measured: looks at the val split, which cost time, only where a stage decides
+    by them."""
     if any(stage.patience or stage.keep_best for stage in recipe):
-        return images
-    return replace(images, splits={name: rows for name, rows in images.splits.items() if name != "val"})
+        return fit(net, images, recipe, seed=seed, device=device)
+    seen = {name: rows for name, rows in images.splits.items() if name != "val"}
+    return fit(net, replace(images, splits=seen), recipe, seed=seed, device=device)
 
 
 def data_fingerprint(images: ImageSet) -> str:

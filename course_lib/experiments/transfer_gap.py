@@ -30,13 +30,12 @@ from ..network import Network
 from ..training.recipes import feature_extraction, from_scratch
 from ..training.records import Record
 from ..training.stage import Stage
-from ..training.train import fit
 from ..upbringings import UPBRINGINGS
 from ..weights import shipped_names
 from .curve import Curve, Way, result_from, result_of
 from .dog_case import UPRIGHT
 from .gap import RANDOM, Case, Gap, paired_gap, table
-from .learning_curve import Step, data_fingerprint, learning_curve, weights_source, without_val
+from .learning_curve import Step, data_fingerprint, fit_unwatched, learning_curve, weights_source
 from .store import keep, kept
 
 __all__ = ["Case", "Gap", "GapStep", "paired_gap", "sources", "table", "transfer_gap", "transferred_net"]
@@ -174,8 +173,8 @@ class Bench:
             start = time.perf_counter()
             net = transferred_net(self.model, self.images, case, seed)
             stages = self.recipe(case.per_class)
-            few = without_val(self.images.subset(case.per_class, seed), stages)
-            for record in fit(net, few, stages, seed=seed, device=self.device, validate_every=0):
+            few = self.images.subset(case.per_class, seed)
+            for record in fit_unwatched(net, few, stages, seed, self.device):
                 yield record
             test, seconds = evaluate(net, self.images, "test"), time.perf_counter() - start
             result = keep(settings, result_of(test, record.step, seconds))
