@@ -13,6 +13,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.text import Text
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#595959"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
@@ -38,12 +41,33 @@ STYLE = {
 }
 
 
+# Words of readers, such as the names of their classes, may have letters that matplotlib's own font lacks. These draw them: what
+# Windows, macOS and Linux bring for Chinese, Japanese, Korean, Devanagari and Thai.
+FURTHER_FONTS = (
+    *(
+        "Microsoft YaHei",
+        "PingFang SC",
+        "Hiragino Sans GB",
+        "Noto Sans CJK SC",
+        "Noto Sans CJK JP",
+        "WenQuanYi Micro Hei",
+    ),
+    *("Yu Gothic", "Hiragino Sans", "Malgun Gothic", "Apple SD Gothic Neo", "Droid Sans Fallback", "Arial Unicode MS"),
+    *("Nirmala UI", "Kohinoor Devanagari", "Noto Sans Devanagari", "Leelawadee UI", "Thonburi", "Noto Sans Thai"),
+)
+
+
 @dataclass(frozen=True)
 class Picture:
     """A figure with the sentence that says what it shows."""
 
     figure: Figure
     alt: str
+
+    def __post_init__(self) -> None:
+        for text in self.figure.findobj(Text):
+            if not text.get_text().isascii():
+                text.set_fontfamily([*text.get_fontfamily(), *_further_fonts()])
 
     def png(self) -> bytes:
         """The picture as PNG."""
@@ -65,6 +89,13 @@ def figure(width: float, height: float, rows: int = 1, columns: int = 1, **optio
     with rc_context(STYLE):
         fig = Figure(figsize=(width, height), dpi=144, layout="constrained")
         return fig, fig.subplots(rows, columns, squeeze=False, **options)
+
+
+@cache
+def _further_fonts() -> tuple[str, ...]:
+    """Those of `FURTHER_FONTS` that this machine has; matplotlib warns of each that it has not."""
+    there = {entry.name for entry in fontManager.ttflist}
+    return tuple(name for name in FURTHER_FONTS if name in there)
 
 
 def contact_sheet(images: Any, per_class: int = 6, split: str = "train") -> Picture:

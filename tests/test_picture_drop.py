@@ -254,6 +254,18 @@ def test_a_zip_makes_classes_and_names_what_it_left_out(drop):
     assert "readme.txt" in named and "evil.png" in named and all(p.file.startswith("set.zip") for p in drop.problems)
 
 
+def test_a_long_zip_shows_how_far_it_is(drop, monkeypatch):
+    monkeypatch.setattr("course_lib.widgets.picture_drop.PAUSE", 0.0)
+    shown, show = [], drop.live.show
+    drop.live.show = lambda **state: shown.append(sum(c["count"] for c in state["classes"])) or show(**state)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        for i in range(12):
+            made.writestr(f"{'cow' if i % 2 else 'owl'}/{i}.png", photo(i))
+    receive(drop, pieces(buffer.getvalue(), "set.zip", label="", size=4000))
+    assert [count for count in range(1, 13) if count in shown] == list(range(1, 13)) and shown[-1] == 12
+
+
 def test_a_broken_zip_is_named(drop):
     assert drop.add(b"PK\3\4 and no more", "set.zip") == []
     assert drop.problems[0].file == "set.zip" and "dropped.zip" not in drop.problems[0].reason

@@ -25,3 +25,23 @@ def test_a_class_may_have_any_name(name):
     )  # fmt: skip
     for picture in (plots.confusion(said), plots.mistakes(pictures, said, count=2)):
         assert picture._repr_mimebundle_()[0]["image/png"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_letters_that_the_own_font_lacks_come_from_another_one_of_the_machine(monkeypatch):
+    """STIX, which comes with matplotlib, stands for the fonts of a system: DejaVu Sans has no letters in circles."""
+    monkeypatch.setattr(plots, "FURTHER_FONTS", ("No such font", "STIXGeneral"))
+    plots._further_fonts.cache_clear()
+    fig, axes = plots.figure(2, 2)
+    axes[0][0].set_title("\u24b6 class")
+    axes[0][0].set_xlabel("plain")
+    plots.Picture(fig, "").png()
+    assert axes[0][0].title.get_fontfamily()[-1] == "STIXGeneral"
+    assert "STIXGeneral" not in axes[0][0].xaxis.label.get_fontfamily()
+    plots._further_fonts.cache_clear()
+    monkeypatch.setattr(plots, "FURTHER_FONTS", ())
+    fig, axes = plots.figure(2, 2)
+    axes[0][0].set_title("\u24b6 class")
+    with pytest.warns(UserWarning, match="missing from"):
+        plots.Picture(fig, "").png()
+    plots._further_fonts.cache_clear()

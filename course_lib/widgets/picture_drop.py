@@ -18,7 +18,7 @@ import io
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +118,7 @@ class PictureDrop(Receiving):
     def arrived(self, file: File) -> str:
         """Keep a file from the page; a sentence where it was left out."""
         before = len(self._problems)
-        self._keep(file)
+        self._keep(file, self._meanwhile)
         self._soon()
         new = self._problems[before:]
         return (
@@ -205,8 +205,8 @@ class PictureDrop(Receiving):
             what(*arguments)
         self.worker.ask(self._tell)
 
-    def _keep(self, file: File) -> list[str]:
-        """Keep a picture, or those of a zip."""
+    def _keep(self, file: File, meanwhile: Callable[[], None] | None = None) -> list[str]:
+        """Keep a picture, or those of a zip; `meanwhile` is called after each of these."""
         if not is_zip(file.name):
             if not file.label.strip():
                 self._leave_out(Problem(printable(file.name), "it came without a class", "drop it on a class"))
@@ -219,6 +219,8 @@ class PictureDrop(Receiving):
             else:
                 shown, inner = found
                 kept += self._keep_one(inner, shown)
+            if meanwhile is not None:
+                meanwhile()
         return kept
 
     def _keep_one(self, file: File, shown: str = "") -> list[str]:
@@ -232,6 +234,11 @@ class PictureDrop(Receiving):
     def _leave_out(self, problem: Problem) -> None:
         with self._lock:
             self._problems.append(problem)
+
+    def _meanwhile(self) -> None:
+        """In the worker's thread, which would not come to what `_soon` asks for: show how far a long zip is."""
+        if time.monotonic() - self._told >= PAUSE:
+            self._tell()
 
     def _soon(self) -> None:
         """Show what there is, at most every `PAUSE` seconds: hundreds of files come one after the other."""
