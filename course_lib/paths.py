@@ -52,13 +52,14 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        raise CourseError(_explain(error, path)) from error
+        raise CourseError(explain(error, path)) from error
     finally:
         with contextlib.suppress(OSError):  # a folder that is not there, or is a file, holds nothing to remove
             temporary.unlink()
 
 
-def _explain(error: OSError, path: Path) -> str:
+def explain(error: OSError, path: Path) -> str:
+    """What to do where `path` could not be written."""
     where = (
         "Set the environment variable COURSE_CACHE to a folder on another disk, or " if _in_cache(path) else "Please "
     )

@@ -152,7 +152,7 @@ def remove_leftovers(folder: Path) -> int:
         with contextlib.suppress(OSError, ValueError):  # ValueError: the name holds no process
             found = path.lstat()
             age = time.time() - found.st_mtime
-            if age > DAY or (age > MINUTE and not _runs(int(path.name.split(".")[-2]))):
+            if age > DAY or (age > MINUTE and not process_runs(int(path.name.split(".")[-2]))):
                 path.unlink()
                 freed += found.st_size
     return freed
@@ -169,8 +169,9 @@ def _damaged_removed(path: Path) -> Iterator[None]:
             path.unlink()
 
 
-def _runs(process: int) -> bool:
-    if os.name == "nt":  # there, asking in this way would end it
+def process_runs(process: int) -> bool:
+    """Whether a process of this machine is there; on Windows, where that cannot be asked without ending it, always True."""
+    if os.name == "nt":
         return True
     try:
         os.kill(process, 0)

@@ -24,10 +24,10 @@ from typing import IO, NamedTuple
 import numpy as np
 import torch
 
-from ..cache.feature_files import _runs
+from ..cache.feature_files import process_runs
 from ..errors import CourseError
 from ..images import begin_checksum
-from ..paths import _explain, cache_dir
+from ..paths import cache_dir, explain
 from .stamps import Stamp
 
 FORMAT = "course pictures 1"
@@ -168,7 +168,7 @@ def writing(key: str, size: int, total: int) -> Iterator[Writer]:
         out = Writer(key, size, total)
         yield out
     except OSError as error:
-        raise CourseError(_explain(error, pictures_dir() / f"{key}.json")) from error
+        raise CourseError(explain(error, pictures_dir() / f"{key}.json")) from error
     finally:
         for file in filter(None, (out.pixels, out.journal) if out else ()):
             with contextlib.suppress(OSError):
@@ -242,4 +242,4 @@ def is_written(path: Path) -> bool:
         return False
     if int(process) == os.getpid():
         return str(path).replace(".pixels.", ".json.") in _mine
-    return _runs(int(process))
+    return process_runs(int(process))
