@@ -254,6 +254,15 @@ def test_a_zip_makes_classes_and_names_what_it_left_out(drop):
     assert "readme.txt" in named and "evil.png" in named and all(p.file.startswith("set.zip") for p in drop.problems)
 
 
+def test_a_zip_of_one_class_joins_the_others(drop):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        made.writestr("cow/1.png", photo(1))
+        made.writestr("cow/2.png", photo(2))
+    assert len(drop.add(buffer.getvalue(), "cows.zip")) == 2
+    assert drop.counts == {"cat": 0, "dog": 0, "cow": 2} and drop.problems == []
+
+
 def test_a_long_zip_shows_how_far_it_is(drop, monkeypatch):
     monkeypatch.setattr("course_lib.widgets.picture_drop.PAUSE", 0.0)
     shown, show = [], drop.live.show

@@ -29,14 +29,15 @@ SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"),
 SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
 
 
-def find(source: str | Path, table: str | Path | None = None) -> Found:
+def find(source: str | Path, table: str | Path | None = None, least: int = 2) -> Found:
     """Find the pictures below a folder or in a zip, and their classes.
 
     Arguments:
         source: the folder or the zip.
         table: a CSV that says what each file shows; none: class folders, else the one CSV in the folder.
+        least: classes that there must be; 1 for pictures that join others.
 
-    Raises `CourseError` when there is no such folder, no picture with a class, a single class, or train/ alone.
+    Raises `CourseError` when there is no such folder, no picture with a class, too few classes, or train/ alone.
     """
     shown = printable(str(source))
     root, before = _opened(source, shown)
@@ -55,7 +56,7 @@ def find(source: str | Path, table: str | Path | None = None) -> Found:
         layout = "split folders" if splits else "class folders"
         _add_others(walked, others, splits)
     lines = walked.problems.lines()
-    _check(shown, layout, pictures, classes, lines)
+    _check(shown, layout, pictures, classes, lines, least)
     every = tuple(sorted(set.union(*classes.values())))
     return Found(shown, layout, tuple(pictures), lines, len(pictures) + walked.problems.total, every)
 
@@ -165,7 +166,12 @@ def _from_table(
 
 
 def _check(
-    shown: str, layout: str, pictures: list[Picture], classes: dict[str | None, set[str]], lines: tuple[Problem, ...]
+    shown: str,
+    layout: str,
+    pictures: list[Picture],
+    classes: dict[str | None, set[str]],
+    lines: tuple[Problem, ...],
+    least: int,
 ) -> None:
     """Raises `CourseError` where no classifier can come of it."""
     if not pictures:
@@ -182,7 +188,7 @@ def _check(
             raise CourseError(
                 f"In {shown}, {split}/ has no images of {', '.join(missing)}, other folders have. Add some, or remove the class."
             )
-    if len(every) < 2:
+    if len(every) < least:
         raise CourseError(
             f"{shown} has one class, {every[0]}{_mostly(lines)}; a classifier tells at least two apart. {LAYOUT}"
         )

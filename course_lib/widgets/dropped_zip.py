@@ -33,7 +33,7 @@ def unzipped(file: File, largest: int) -> Iterator[Problem | tuple[str, File]]:
         path = Path(folder) / "dropped.zip"
         path.write_bytes(file.data)
         try:
-            found = find(path)
+            found = find(path, least=1)
         except CourseError as error:
             said = str(error).replace(str(path), zipped).rstrip(".")
             yield Problem(zipped, said, "unpack it, and drop its folders on the classes")
